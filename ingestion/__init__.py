@@ -1,0 +1,1 @@
+"""From a feed through Kafka to landed Parquet."""

@@ -1,0 +1,89 @@
+"""A slot's name and footer, and the chain they belong to."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+LANDING = "landing"
+DEAD_LETTER = "dead_letter"
+GENESIS = "_genesis.json"
+_FOOTER_KEY = b"tickhouse.slot"
+
+
+@dataclass(frozen=True, order=True)
+class Chain:
+    """One partition of one incarnation of a topic."""
+
+    topic: str
+    topic_id: str
+    partition: int
+
+    @property
+    def path(self) -> str:
+        """The chain's folder below any of the lake's areas, without a trailing slash."""
+        return f"topic={self.topic}/id={self.topic_id}/partition={self.partition}"
+
+    @property
+    def genesis_key(self) -> str:
+        return f"{LANDING}/{self.path}/{GENESIS}"
+
+    def slot_key(self, position: int) -> str:
+        return f"{LANDING}/{self.path}/{slot_name(position)}.parquet"
+
+
+@dataclass(frozen=True)
+class SlotFooter:
+    """What a slot says of itself, in its Parquet footer.
+
+    The slot covers the offsets from `position` to `next_offset` − 1, of which `rows` were bars and
+    `dead_letters` were not; the rest were transaction markers or aborted records.
+    """
+
+    position: int
+    next_offset: int
+    rows: int
+    dead_letters: int
+    dead_letter_key: str | None
+    writer: str
+    schema_version: int
+    first_ts: str | None
+    last_ts: str | None
+    event_months: tuple[str, ...]
+
+    def attach(self, schema: pa.Schema) -> pa.Schema:
+        """`schema` with this footer in its metadata."""
+        return schema.with_metadata({**(schema.metadata or {}), _FOOTER_KEY: json.dumps(asdict(self)).encode()})
+
+    @classmethod
+    def read(cls, metadata: dict[bytes, bytes] | None) -> Self:
+        """The footer in a Parquet file's key-value metadata. Raises ValueError when there is none."""
+        if not metadata or _FOOTER_KEY not in metadata:
+            raise ValueError("not a slot: the Parquet footer carries no tickhouse.slot entry")
+        values = json.loads(metadata[_FOOTER_KEY])
+        return cls(**{**values, "event_months": tuple(values["event_months"])})
+
+
+def slot_name(position: int) -> str:
+    """A position as 20 digits, so that names sort as positions do."""
+    return f"{position:020d}"
+
+
+def encode_slot(rows: pa.Table, footer: SlotFooter) -> bytes:
+    """The slot as a Parquet file: zstd, dictionary on text and prices, delta on times and offsets."""
+    sink = io.BytesIO()
+    deltas = ("ts", "produced_at", "offset", "kafka_timestamp")
+    pq.write_table(
+        rows.cast(footer.attach(rows.schema)),
+        sink,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=[name for name in rows.schema.names if name not in deltas],
+        column_encoding=dict.fromkeys([name for name in deltas if name in rows.schema.names], "DELTA_BINARY_PACKED"),
+    )
+    return sink.getvalue()

@@ -1,0 +1,66 @@
+"""Reading a chain: genesis, then slot → next → slot. What a walk does not reach is never read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingestion.chain.slot import LANDING, Chain, SlotFooter
+from tickhouse.storage import ObjectMissingError, Storage
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot that a walk reached."""
+
+    chain: Chain
+    footer: SlotFooter
+
+    @property
+    def key(self) -> str:
+        return self.chain.slot_key(self.footer.position)
+
+
+def find_chains(storage: Storage) -> list[Chain]:
+    """Every chain of the lake, by (topic, topic id, partition)."""
+    chains = []
+    for topic in storage.folders(LANDING):
+        for topic_id in storage.folders(f"{LANDING}/{topic}"):
+            for partition in storage.folders(f"{LANDING}/{topic}/{topic_id}"):
+                chains.append(Chain(_value(topic), _value(topic_id), int(_value(partition))))
+    return sorted(chain for chain in chains if storage.exists(chain.genesis_key))
+
+
+def genesis_position(storage: Storage, chain: Chain) -> int:
+    """The offset at which the chain starts. Raises ObjectMissingError for a chain that was never begun."""
+    return int(json.loads(storage.get(chain.genesis_key))["position"])
+
+
+def walk(storage: Storage, chain: Chain, position: int | None = None) -> Iterator[Slot]:
+    """The chain's slots in order, from `position` (its genesis when None) to its present end."""
+    at = genesis_position(storage, chain) if position is None else position
+    while (footer := read_footer(storage, chain, at)) is not None:
+        yield Slot(chain, footer)
+        at = footer.next_offset
+
+
+def read_footer(storage: Storage, chain: Chain, position: int) -> SlotFooter | None:
+    """The footer of the slot at `position`, or None where the chain ends."""
+    try:
+        path = storage.local_path(chain.slot_key(position))
+    except ObjectMissingError:
+        return None
+    return SlotFooter.read(pq.read_metadata(path).metadata)
+
+
+def read_rows(storage: Storage, slot: Slot) -> pa.Table:
+    """The slot's bars, in `LANDED_SCHEMA`."""
+    return pq.read_table(storage.local_path(slot.key), partitioning=None)
+
+
+def _value(folder: str) -> str:
+    return folder.split("=", 1)[1]

@@ -1,0 +1,21 @@
+"""The lake's storage: one protocol, and the only place that knows which kind is configured."""
+
+from __future__ import annotations
+
+from tickhouse.settings import Settings
+from tickhouse.storage.base import ObjectMissingError, Storage, StorageRefusedError
+
+__all__ = ["ObjectMissingError", "Storage", "StorageRefusedError", "open_storage"]
+
+
+def open_storage(settings: Settings) -> Storage:
+    """The lake that `settings.storage` names. Nothing is created or contacted yet."""
+    chosen = settings.storage
+    if chosen.kind == "s3":
+        from tickhouse.storage.s3 import S3Storage
+
+        assert chosen.bucket is not None  # StorageSettings refuses kind s3 without one
+        return S3Storage(chosen.bucket, chosen.prefix, settings.cache_path, region=chosen.region, endpoint_url=chosen.endpoint_url)
+    from tickhouse.storage.local import LocalStorage
+
+    return LocalStorage(settings.lake_path)

@@ -1,0 +1,1 @@
+"""From landed slots to published tables: validation, indicators, dbt, snapshots."""

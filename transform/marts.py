@@ -1,0 +1,54 @@
+"""Names and row types of what is published. One name all the way: dbt model, Dagster asset, published table."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from tickhouse.settings import INDICATORS
+
+_TS = pa.timestamp("us", tz="UTC")
+
+FCT_INDICATOR = "fct_indicator"
+"""One row per (symbol, interval, ts): the bar, its price basis, and the indicators as of its close."""
+
+FCT_ALERT = "fct_alert"
+"""One row per (symbol, interval, ts, rule) that fired."""
+
+FCT_INDICATOR_SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("interval", pa.string()),
+        ("ts", _TS),
+        ("open", pa.float64()),
+        ("high", pa.float64()),
+        ("low", pa.float64()),
+        ("close", pa.float64()),
+        ("adj_close", pa.float64()),
+        ("volume", pa.float64()),
+        ("price_basis", pa.string()),  # 'adjusted' where the feed carries adj_close, else 'raw'
+        ("basis_open", pa.float64()),  # prices on that basis: what indicators, alerts and charts use
+        ("basis_high", pa.float64()),
+        ("basis_low", pa.float64()),
+        ("basis_close", pa.float64()),
+        *((name, pa.float64()) for name in INDICATORS),  # null during warm-up
+        ("source", pa.string()),
+        ("change_seq", pa.int64()),
+    ]
+)
+
+FCT_ALERT_SCHEMA = pa.schema(
+    [
+        ("alert_id", pa.string()),
+        ("symbol", pa.string()),
+        ("interval", pa.string()),
+        ("ts", _TS),
+        ("rule", pa.string()),  # price_change, volume_spike, rsi_overbought, rsi_oversold
+        ("severity", pa.string()),  # low, medium, high
+        ("value", pa.float64()),  # what the rule measured, in the threshold's unit
+        ("threshold", pa.float64()),
+        ("change_seq", pa.int64()),
+    ]
+)
+
+MARTS: dict[str, pa.Schema] = {FCT_INDICATOR: FCT_INDICATOR_SCHEMA, FCT_ALERT: FCT_ALERT_SCHEMA}
+"""Every published table, with the schema its Parquet files have."""
