@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Self
 
 import pyarrow as pa
@@ -35,6 +36,22 @@ class Chain:
 
     def slot_key(self, position: int) -> str:
         return f"{LANDING}/{self.path}/{slot_name(position)}.parquet"
+
+
+@dataclass(frozen=True)
+class Genesis:
+    """Where and when a chain starts: its first offset, and the time (UTC) at which it was begun."""
+
+    position: int
+    begun_at: datetime
+
+    def encode(self) -> bytes:
+        return json.dumps({"position": self.position, "begun_at": self.begun_at.isoformat()}).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        values = json.loads(data)
+        return cls(int(values["position"]), datetime.fromisoformat(values["begun_at"]))
 
 
 @dataclass(frozen=True)

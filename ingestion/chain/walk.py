@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.chain.slot import LANDING, Chain, SlotFooter
+from ingestion.chain.slot import LANDING, Chain, Genesis, SlotFooter
 from tickhouse.storage import ObjectMissingError, Storage
 
 
@@ -35,14 +34,14 @@ def find_chains(storage: Storage) -> list[Chain]:
     return sorted(chain for chain in chains if storage.exists(chain.genesis_key))
 
 
-def genesis_position(storage: Storage, chain: Chain) -> int:
-    """The offset at which the chain starts. Raises ObjectMissingError for a chain that was never begun."""
-    return int(json.loads(storage.get(chain.genesis_key))["position"])
+def read_genesis(storage: Storage, chain: Chain) -> Genesis:
+    """Where the chain starts. Raises ObjectMissingError for a chain that was never begun."""
+    return Genesis.decode(storage.get(chain.genesis_key))
 
 
 def walk(storage: Storage, chain: Chain, position: int | None = None) -> Iterator[Slot]:
     """The chain's slots in order, from `position` (its genesis when None) to its present end."""
-    at = genesis_position(storage, chain) if position is None else position
+    at = read_genesis(storage, chain).position if position is None else position
     while (footer := read_footer(storage, chain, at)) is not None:
         yield Slot(chain, footer)
         at = footer.next_offset

@@ -1,0 +1,1 @@
+"""The dbt project: staging, intermediate and marts. `transform.dbt` runs it."""

@@ -1,0 +1,3 @@
+{% macro build_seq() -%}
+    (select max(build_seq) from {{ source('control', 'build') }})
+{%- endmacro %}

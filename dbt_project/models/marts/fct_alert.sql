@@ -1,0 +1,66 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ forget_alerts_of_changed_bars(this, ref('int_indicator')) }}",
+) }}
+
+with rule as (
+
+    select
+        rule.rule,
+        rule.severity,
+        rule.severity_rank,
+        rule.direction,
+        coalesce(setting.threshold, rule.threshold) as threshold
+    from {{ ref('alert_rule') }} as rule
+    left join {{ source('control', 'alert_threshold') }} as setting using (rule, severity)
+
+),
+
+changed as (
+
+    select * from {{ ref('int_indicator') }}
+    {% if is_incremental() %}
+    where change_seq > (select coalesce(max(change_seq), 0) from {{ this }})
+    {% endif %}
+
+),
+
+measured as (
+
+    select symbol, interval, ts, 'price_change' as rule, price_change_pct as value from changed
+    union all
+    select symbol, interval, ts, 'volume_spike', 100 * volume / nullif(prior_mean_volume_20, 0) from changed
+    union all
+    select symbol, interval, ts, 'rsi_overbought', rsi_14 from changed
+    union all
+    select symbol, interval, ts, 'rsi_oversold', rsi_14 from changed
+
+),
+
+fired as (
+
+    select *
+    from measured
+    join rule using (rule)
+    where
+        case direction
+            when 'above' then value > threshold
+            when 'below' then value < threshold
+            when 'either' then abs(value) > threshold
+        end
+    qualify row_number() over (partition by symbol, interval, ts, rule order by severity_rank desc) = 1
+
+)
+
+select
+    md5(concat_ws('|', symbol, interval, epoch_us(ts), rule)) as alert_id,
+    symbol,
+    interval,
+    ts,
+    rule,
+    severity,
+    value,
+    threshold,
+    {{ build_seq() }} as change_seq
+from fired

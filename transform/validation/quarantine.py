@@ -1,0 +1,31 @@
+"""Quarantine: the rows of a slot that failed validation, with the names of the rules they broke."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingestion.chain.slot import Chain, slot_name
+from tickhouse.storage import Storage
+
+AREA = "quarantine"
+
+
+def quarantine_key(chain: Chain, position: int, rules: str) -> str:
+    """Where the slot's failing rows go; under other rules other rows may fail, so the rules are in the name."""
+    return f"{AREA}/{chain.path}/{slot_name(position)}-{rules}.parquet"
+
+
+def write_quarantine(storage: Storage, key: str, rows: pa.Table, reasons: Sequence[Sequence[str]]) -> None:
+    """Keep the failing rows as landed, each with its `reasons`. The same slot and rules give the same file."""
+    sink = io.BytesIO()
+    pq.write_table(rows.append_column("reasons", pa.array(reasons, pa.list_(pa.string()))), sink, compression="zstd")
+    storage.put_if_absent(key, sink.getvalue())
+
+
+def quarantined_offsets(storage: Storage, key: str) -> pa.Array:
+    """The Kafka offsets of the rows in a quarantine file."""
+    return pq.read_table(storage.local_path(key), columns=["offset"], partitioning=None)["offset"].combine_chunks()

@@ -1,0 +1,168 @@
+"""The build database: what a build registers in it before dbt runs, and what is read from it to publish."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+
+from ingestion.chain.slot import Chain
+from ingestion.chain.walk import find_chains, read_genesis
+from tickhouse.settings import Settings
+from tickhouse.storage import Storage
+from transform.indicators import kernel
+from transform.validation.record import ValidationRecord, walk_records
+
+_TABLES = """
+create schema if not exists landing;
+create schema if not exists control;
+create table if not exists landing.slot (
+    slot_seq bigint primary key,
+    build_seq bigint not null,
+    chain varchar not null,
+    position bigint not null,
+    next_offset bigint not null,
+    key varchar not null,
+    quarantine_key varchar,
+    topic_begun_at timestamptz not null,
+    landed_rows bigint not null,
+    quarantined_rows bigint not null,
+    validated_at timestamptz not null,
+    unique (chain, position)
+);
+create table if not exists control.build (
+    build_seq bigint primary key,
+    begun_at timestamptz not null,
+    finished_at timestamptz,
+    computed_indicators varchar[] not null,
+    fingerprint varchar not null,
+    is_full_refresh boolean not null
+);
+create table if not exists control.alert_threshold (rule varchar, severity varchar, threshold double);
+"""
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build that has begun: its number, how many slots it registered, whether models start anew."""
+
+    build_seq: int
+    new_slots: int
+    is_full_refresh: bool
+
+
+@contextmanager
+def build_lock(settings: Settings) -> Iterator[None]:
+    """Held by the one process that may write the warehouse and publish from it; others wait here."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with (settings.data_dir / "build.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the warehouse, in UTC. DuckDB lets one process at a time have it: hold `build_lock`."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(str(settings.warehouse_path))
+    try:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+def begin_build(settings: Settings, storage: Storage) -> Build:
+    """Give the build its number, and register the slots validated since the last one, all in one transaction.
+
+    Indicators start anew when the kernel, the chosen indicators or the thresholds are not those of the last
+    build that finished: stored state and alerts would be another's.
+    """
+    with open_warehouse(settings) as connection:
+        connection.execute("begin")
+        connection.execute(_TABLES)
+        build_seq = _one(connection, "select coalesce(max(build_seq), 0) + 1 from control.build")
+        fingerprint = _fingerprint(settings)
+        last = connection.execute(
+            "select fingerprint from control.build where finished_at is not null order by build_seq desc limit 1"
+        ).fetchone()
+        is_full_refresh = last is not None and last[0] != fingerprint
+        connection.execute(
+            "insert into control.build values (?, now(), null, ?, ?, ?)",
+            [build_seq, list(settings.analytics.computed), fingerprint, is_full_refresh],
+        )
+        connection.execute("delete from control.alert_threshold")
+        connection.executemany("insert into control.alert_threshold values (?, ?, ?)", alert_thresholds(settings))
+        new_slots = sum(_register(connection, storage, chain, build_seq) for chain in find_chains(storage))
+        connection.execute("commit")
+    return Build(build_seq, new_slots, is_full_refresh)
+
+
+def finish_build(settings: Settings, build: Build) -> None:
+    """Note that every model of the build succeeded."""
+    with open_warehouse(settings) as connection:
+        connection.execute("update control.build set finished_at = now() where build_seq = ?", [build.build_seq])
+
+
+def alert_thresholds(settings: Settings) -> list[tuple[str, str, float]]:
+    """The settings' thresholds as (rule, severity, threshold), in the unit of the rule."""
+    chosen = settings.analytics.alert_thresholds
+    return [
+        ("price_change", "medium", chosen.price_change_medium_pct),
+        ("price_change", "high", chosen.price_change_high_pct),
+        ("volume_spike", "medium", chosen.volume_spike_pct),
+        ("rsi_overbought", "low", chosen.rsi_overbought),
+        ("rsi_oversold", "low", chosen.rsi_oversold),
+    ]
+
+
+def _register(connection: duckdb.DuckDBPyConnection, storage: Storage, chain: Chain, build_seq: int) -> int:
+    known = _one(connection, "select max(next_offset) from landing.slot where chain = ?", [chain.path])
+    records = list(walk_records(storage, chain, known))
+    if not records:
+        return 0
+    slot_seq = _one(connection, "select coalesce(max(slot_seq), 0) + 1 from landing.slot")
+    begun_at = _topic_begun_at(connection, storage, chain)
+    rows = [_slot_row(slot_seq + i, build_seq, chain, begun_at, record) for i, record in enumerate(records)]
+    connection.executemany("insert into landing.slot values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    return len(rows)
+
+
+def _slot_row(slot_seq: int, build_seq: int, chain: Chain, begun_at: object, record: ValidationRecord) -> Sequence[object]:
+    return (
+        slot_seq,
+        build_seq,
+        chain.path,
+        record.position,
+        record.next_offset,
+        chain.slot_key(record.position),
+        record.quarantine_key,
+        begun_at,
+        record.landed_rows,
+        record.quarantined_rows,
+        record.validated_at,
+    )
+
+
+def _topic_begun_at(connection: duckdb.DuckDBPyConnection, storage: Storage, chain: Chain) -> object:
+    """One time for all partitions of an incarnation: its bars are then ordered by Kafka's timestamps alone."""
+    stored = _one(
+        connection,
+        "select min(topic_begun_at) from landing.slot where starts_with(chain, ?)",
+        [f"topic={chain.topic}/id={chain.topic_id}/"],
+    )
+    return stored or read_genesis(storage, chain).begun_at
+
+
+def _fingerprint(settings: Settings) -> str:
+    return json.dumps([kernel.VERSION, settings.analytics.computed, alert_thresholds(settings)])
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> int:
+    row = connection.execute(sql, list(parameters)).fetchone()
+    assert row is not None  # every query here is an aggregate
+    return row[0]
