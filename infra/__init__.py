@@ -1,0 +1,1 @@
+"""What machines are told: configuration that ships with the code, and no code."""
