@@ -6,39 +6,37 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from tickhouse.storage import ObjectMissingError, Storage
+from transform.marts import MARTS
 from transform.snapshot.manifest import Manifest, latest_number, manifest_key
 
 
-class Snapshot:
-    """One published state. Its marts are tables of the same names to `query`."""
+class SnapshotUnavailableError(RuntimeError):
+    """The lake, or a published file in it, cannot be read."""
 
-    def __init__(self, manifest: Manifest, files: Mapping[str, Sequence[Path]]) -> None:
+
+class Snapshot:
+    """One published state. Its marts are tables of the same names to `query`; one that was never published is empty."""
+
+    def __init__(self, manifest: Manifest, connection: duckdb.DuckDBPyConnection) -> None:
         self.manifest = manifest
-        self._files = files
-        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._connection = connection
 
     def query(self, sql: str, parameters: Mapping[str, Any] | Sequence[Any] | None = None) -> pa.Table:
-        """The answer to `sql` over the snapshot's marts, with bound parameters; times are UTC."""
-        return self._open().execute(sql, parameters).to_arrow_table()
+        """The answer to `sql` over the snapshot's marts, with exactly the parameters it names bound; times are UTC.
 
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-    def _open(self) -> duckdb.DuckDBPyConnection:
-        if self._connection is None:
-            self._connection = duckdb.connect(config={"threads": 1})
-            self._connection.execute("set TimeZone = 'UTC'; set parquet_metadata_cache = true")
-            for mart, paths in self._files.items():
-                self._connection.read_parquet([str(path) for path in paths]).create_view(mart)
-        return self._connection
+        Raises SnapshotUnavailableError when a published file cannot be read.
+        """
+        try:
+            return self._connection.sql(sql, params=parameters).to_arrow_table()
+        except duckdb.IOException as error:
+            raise SnapshotUnavailableError(f"snapshot {self.manifest.number} cannot be read: {error}") from error
 
 
 class SnapshotReader:
@@ -47,6 +45,8 @@ class SnapshotReader:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._newest: int | None = None
+        self._opened: tuple[int, duckdb.DuckDBPyConnection] | None = None
+        self._opening = Lock()
 
     @contextmanager
     def pin(self) -> Iterator[Snapshot | None]:
@@ -54,36 +54,56 @@ class SnapshotReader:
 
         Until the block ends, retention leaves the snapshot's files alone: it takes a manifest away
         only under an exclusive lock, and this holds a shared one. Of a remote lake, local copies are read.
+        Raises SnapshotUnavailableError when the lake or a published file cannot be read.
         """
-        descriptor, manifest = self._lock_newest()
-        if manifest is None:
-            yield None
-            return
-        snapshot = None
+        descriptor, connection = -1, None
         try:
-            files = {
-                name: [self._storage.local_path(file.key) for file in mart.files] for name, mart in manifest.marts.items()
-            }
-            snapshot = Snapshot(manifest, files)
-            yield snapshot
+            try:
+                descriptor, manifest = self._lock_newest()
+                connection = None if manifest is None else self._connect(manifest)
+            except Exception as error:  # each kind of storage has its own: file system, network, AWS client
+                raise SnapshotUnavailableError(f"cannot read the lake at {self._storage.uri('published')}: {error}") from error
+            yield None if manifest is None or connection is None else Snapshot(manifest, connection)
         finally:
-            if snapshot is not None:
-                snapshot.close()
-            os.close(descriptor)
+            if connection is not None:
+                connection.close()
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def _lock_newest(self) -> tuple[int, Manifest | None]:
+        """A descriptor that holds a shared lock on the newest manifest, and the manifest; (-1, None) if there is none."""
+        known = self._newest
         while True:
-            self._newest = latest_number(self._storage, self._newest)
-            if self._newest is None:
+            known = latest_number(self._storage, known)
+            if known is None:
                 return -1, None
             try:
-                path = self._storage.local_path(manifest_key(self._newest))
+                path = self._storage.local_path(manifest_key(known))
                 descriptor = os.open(path, os.O_RDONLY)
             except (ObjectMissingError, FileNotFoundError):
-                self._newest = None  # retention took it between the look and the lock: a newer one exists
+                known = None  # retention took it between the look and the lock: a newer one exists
                 continue
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             if path.exists():
+                self._newest = known
                 return descriptor, Manifest.model_validate_json(path.read_bytes())
             os.close(descriptor)
-            self._newest = None
+            known = None
+
+    def _connect(self, manifest: Manifest) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the snapshot's database, which is opened once: that alone takes 25 ms."""
+        with self._opening:
+            if self._opened is None or self._opened[0] != manifest.number:
+                self._opened = (manifest.number, self._open(manifest))
+            return self._opened[1].cursor()
+
+    def _open(self, manifest: Manifest) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(config={"threads": 1})
+        connection.execute("set global TimeZone = 'UTC'; set global parquet_metadata_cache = true")
+        for name, schema in MARTS.items():
+            if name in manifest.marts:
+                paths = [str(self._storage.local_path(file.key)) for file in manifest.marts[name].files]
+                connection.read_parquet(paths).create_view(name)
+            else:
+                connection.from_arrow(schema.empty_table()).create(name)
+        return connection

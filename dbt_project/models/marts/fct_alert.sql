@@ -1,6 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
+    on_schema_change='fail',
     pre_hook="{{ forget_alerts_of_changed_bars(this, ref('int_indicator')) }}",
 ) }}
 

@@ -1,0 +1,65 @@
+"""One build from landed slots to a published snapshot, stage by stage; each stage makes good what a killed one left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tickhouse.settings import Settings
+from tickhouse.storage import Storage, open_storage
+from transform.dbt import DbtError, NodeResult, build_models, failure_text
+from transform.publication import publish_warehouse
+from transform.snapshot.manifest import Manifest, latest_manifest
+from transform.validation.run import ValidationOutcome, validate_new_slots
+from transform.warehouse import begin_build, build_lock, finish_build
+
+Report = Callable[[str], None]
+
+
+class ValidationBlockedError(RuntimeError):
+    """A batch failed validation as a whole; its slots stay unread until it passes."""
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did, stage by stage."""
+
+    validation: ValidationOutcome
+    models: list[NodeResult]
+    manifest: Manifest
+
+
+def run_build(settings: Settings, on_stage: Report | None = None) -> BuildReport:
+    """Validate new slots, build the models, publish; `on_stage` is told one line a stage.
+
+    Raises ValidationBlockedError or DbtError; what was published before stands.
+    """
+    storage = open_storage(settings)
+    report = on_stage or (lambda _line: None)
+    validation = validate(settings, storage)
+    report(f"validated {validation.rows:,} rows in {validation.slots:,} slots, {validation.quarantined:,} quarantined")
+    if validation.blocked is not None:
+        raise ValidationBlockedError(validation.blocked)
+    with build_lock(settings):
+        models = model(settings, storage)
+        report(f"built {len(models)} models and tests")
+        manifest = publish_warehouse(settings, storage)
+    rows = sum(mart.rows for mart in manifest.marts.values())
+    report(f"published snapshot {manifest.number} with {rows:,} rows")
+    return BuildReport(validation, models, manifest)
+
+
+def validate(settings: Settings, storage: Storage) -> ValidationOutcome:
+    """Validate the slots landed since the newest snapshot; what is below its watermark has its records."""
+    newest = latest_manifest(storage)
+    return validate_new_slots(settings, storage, newest.watermark if newest else None)
+
+
+def model(settings: Settings, storage: Storage) -> list[NodeResult]:
+    """Register validated slots and run dbt; hold `build_lock`. Raises DbtError naming what failed."""
+    build = begin_build(settings, storage)
+    results = build_models(settings, full_refresh_from="int_indicator" if build.is_full_refresh else None)
+    if failure := failure_text(results):
+        raise DbtError(failure)
+    finish_build(settings, build)
+    return results

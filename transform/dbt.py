@@ -1,0 +1,148 @@
+"""Running dbt in this process, with everything it needs handed in: no profile to install, no path to set."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dbt_project
+from tickhouse.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
+PROJECT = Path(dbt_project.__file__).parent
+_SOURCES = (".sql", ".py", ".yml", ".csv")
+
+_one_at_a_time = threading.RLock()
+_running: Settings | None = None
+
+
+class DbtError(RuntimeError):
+    """dbt could not run, or a model or test failed; the message names which and why."""
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one model, seed, snapshot or test."""
+
+    unique_id: str
+    status: str
+    seconds: float
+    failures: int | None
+    message: str | None
+
+    @property
+    def is_success(self) -> bool:
+        return self.status in ("success", "pass", "warn", "no-op")
+
+
+def run_dbt(settings: Settings, *arguments: str) -> dbtRunnerResult:
+    """Run dbt with the project, profile and target folder of `settings`; what dbt itself returns.
+
+    Raises DbtError when dbt could not run at all. A failing model is in the result.
+    """
+    from dbt.cli.main import dbtRunner
+
+    _write_profile(settings)
+    target = settings.dbt_target_path
+    folders = ["--project-dir", PROJECT, "--profiles-dir", target, "--target-path", target, "--log-path", settings.log_path]
+    with _running_with(settings):
+        result = dbtRunner().invoke([*arguments, *map(str, folders)])
+    if result.exception is not None:
+        raise DbtError(f"dbt {' '.join(arguments)}: {result.exception}") from result.exception
+    return result
+
+
+def build_models(settings: Settings, *, full_refresh_from: str | None = None) -> list[NodeResult]:
+    """Build every seed and model and run every data test, in order. Look at each result's `is_success`.
+
+    `full_refresh_from` names a model that starts anew, together with all that follow from it.
+    """
+    results = []
+    if full_refresh_from is not None:
+        results += _node_results(run_dbt(settings, "--quiet", "seed"))
+        results += _node_results(run_dbt(settings, "--quiet", "run", "--full-refresh", "--select", f"{full_refresh_from}+"))
+        if not all(result.is_success for result in results):
+            return results
+    built = run_dbt(settings, "--quiet", "build", "--exclude-resource-type", "unit_test")
+    return results + _node_results(built)
+
+
+def ensure_manifest(settings: Settings) -> Path:
+    """The project's manifest.json, parsed anew when any file of the project is younger than it."""
+    manifest = settings.dbt_target_path / "manifest.json"
+    if not manifest.is_file() or manifest.stat().st_mtime < _newest_source():
+        run_dbt(settings, "--quiet", "parse")
+    return manifest
+
+
+def generate_docs(settings: Settings, *, with_catalog: bool = True) -> Path:
+    """One self-contained page with every model, column and the lineage; returns its path.
+
+    `with_catalog` reads types and sizes from the warehouse, so hold `build_lock`.
+    """
+    empty = [] if with_catalog else ["--empty-catalog"]
+    result = run_dbt(settings, "--quiet", "docs", "generate", "--static", *empty)
+    if not result.success:
+        raise DbtError("dbt docs generate failed; see dbt.log in the log folder")
+    return settings.dbt_target_path / "static_index.html"
+
+
+def running_settings() -> Settings:
+    """The settings dbt is running under, for the Python models it calls; this machine's when started by hand."""
+    return _running if _running is not None else load_settings()
+
+
+def failure_text(results: Sequence[NodeResult]) -> str | None:
+    """One line a failure; None when all is well."""
+    failed = [result for result in results if not result.is_success]
+    return "\n".join(f"{result.unique_id}: {result.status}: {result.message}" for result in failed) or None
+
+
+@contextmanager
+def _running_with(settings: Settings) -> Iterator[None]:
+    global _running  # dbt calls Python models with nothing of ours in their arguments
+    with _one_at_a_time:
+        before, _running = _running, settings
+        try:
+            yield
+        finally:
+            _running = before
+
+
+def _write_profile(settings: Settings) -> None:
+    settings.dbt_target_path.mkdir(parents=True, exist_ok=True)
+    settings.log_path.mkdir(parents=True, exist_ok=True)
+    profile = settings.dbt_target_path / "profiles.yml"
+    text = _PROFILE.format(warehouse=settings.warehouse_path)
+    if not profile.is_file() or profile.read_text() != text:
+        profile.write_text(text)
+
+
+_PROFILE = """\
+tickhouse:
+  target: duckdb
+  outputs:
+    duckdb:
+      type: duckdb
+      path: "{warehouse}"
+      schema: main
+      threads: 1
+      settings: {{TimeZone: UTC}}
+"""
+
+
+def _node_results(result: dbtRunnerResult) -> list[NodeResult]:
+    ran: Any = result.result
+    return [
+        NodeResult(item.node.unique_id, str(item.status), item.execution_time, item.failures, item.message) for item in ran.results
+    ]
+
+
+def _newest_source() -> float:
+    return max(path.stat().st_mtime for path in PROJECT.rglob("*") if path.suffix in _SOURCES and "target" not in path.parts)
