@@ -1,0 +1,1 @@
+"""The platform as Dagster assets, from the topic to the published snapshot."""

@@ -1,0 +1,44 @@
+"""Validation as an asset: its checks gate everything after it."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration.assets.landing import LANDED_SLOT
+from orchestration.resources import Platform
+from transform import build
+
+KEY = dg.AssetKey("validated_slot")
+BATCH_CHECK = "batch_is_valid"
+ROW_CHECK = "rows_are_valid"
+
+
+@dg.asset(
+    key=KEY,
+    deps=[LANDED_SLOT],
+    group_name="landing",
+    kinds={"greatexpectations", "parquet"},
+    description="Slots with a validation record. A row that breaks a rule goes to quarantine with the rule's name.",
+    check_specs=[
+        dg.AssetCheckSpec(
+            BATCH_CHECK, asset=KEY, blocking=True, description="The batch keeps the bar contract, and few enough rows are quarantined."
+        ),
+        dg.AssetCheckSpec(ROW_CHECK, asset=KEY, description="No row was quarantined."),
+    ],
+)
+def validated_slot(platform: Platform) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    outcome = build.validate(platform.settings(), platform.storage())
+    failures = {rule: dg.MetadataValue.int(rows) for rule, rows in outcome.failures.items()}
+    if outcome.blocked is None:
+        counts = {"slots": outcome.slots, "rows": outcome.rows, "quarantined": outcome.quarantined}
+        yield dg.MaterializeResult(metadata=counts)
+    yield dg.AssetCheckResult(
+        check_name=BATCH_CHECK,
+        passed=outcome.blocked is None,
+        metadata={"rules": len(outcome.rules), **({"blocked": outcome.blocked} if outcome.blocked else {})},
+    )
+    yield dg.AssetCheckResult(
+        check_name=ROW_CHECK, passed=not outcome.quarantined, severity=dg.AssetCheckSeverity.WARN, metadata=failures
+    )
+    if outcome.blocked is not None:
+        raise dg.Failure(outcome.blocked, allow_retries=False)

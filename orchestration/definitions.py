@@ -1,0 +1,27 @@
+"""All of Dagster's definitions, made when Dagster asks for them: importing this module reads nothing."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from orchestration.assets.landing import LANDED_SLOT, TOPIC
+from orchestration.assets.model import model_assets
+from orchestration.assets.snapshot import published_snapshot
+from orchestration.assets.validation import validated_slot
+from orchestration.jobs import BUILD
+from orchestration.resources import Platform
+from orchestration.sensors import new_slots
+from tickhouse.settings import load_settings
+from transform.dbt import ensure_manifest
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    models = model_assets(ensure_manifest(load_settings()))
+    return dg.Definitions(
+        assets=[TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot],
+        jobs=[BUILD],
+        sensors=[new_slots],
+        resources={"platform": Platform()},
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,44 @@
+"""How Dagster is started: one code server, the daemon and the web server beside it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tickhouse.settings import Settings, as_environment, process_environment
+
+ROOT = Path(__file__).resolve().parent.parent
+INSTANCE = ROOT / "infra" / "dagster" / "dagster.yaml"
+WORKSPACE = ROOT / "workspace.yaml"
+
+
+@dataclass(frozen=True)
+class DagsterProcess:
+    """A long-running process of Dagster's: its name, command line and whole environment."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def dagster_processes(settings: Settings) -> list[DagsterProcess]:
+    """The code server, which loads the definitions once; the daemon, which runs the sensor; the web server."""
+    chosen = settings.dagster
+    environment = {**process_environment(), **as_environment(settings), "DAGSTER_HOME": str(settings.dagster_home)}
+    code_server = ("dagster", "api", "grpc", "-m", "orchestration.definitions", "-h", chosen.host, "-p", str(chosen.code_server_port))
+    daemon = ("dagster._daemon", "run", "-w", str(WORKSPACE))
+    webserver = ("dagster_webserver", "-w", str(WORKSPACE), "-h", chosen.host, "-p", str(chosen.port))
+    commands = {"dagster-code-server": code_server, "dagster-daemon": daemon, "dagster-webserver": webserver}
+    return [
+        DagsterProcess(name, (sys.executable, "-m", *arguments), environment) for name, arguments in commands.items()
+    ]
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Make Dagster's home with the instance's configuration; returns it."""
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(INSTANCE, home / "dagster.yaml")
+    return home
