@@ -15,6 +15,7 @@ from ingestion.chain.walk import find_chains, read_genesis
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.indicators import kernel
+from transform.progress import ModelProgress, note_progress
 from transform.validation.record import ValidationRecord, walk_records
 
 _TABLES = """
@@ -106,6 +107,8 @@ def finish_build(settings: Settings, build: Build) -> None:
     """Note that every model of the build succeeded."""
     with open_warehouse(settings) as connection:
         connection.execute("update control.build set finished_at = now() where build_seq = ?", [build.build_seq])
+        landed_rows = _one(connection, "select coalesce(sum(landed_rows), 0)::bigint from landing.slot")
+    note_progress(settings, ModelProgress(build_seq=build.build_seq, landed_rows=landed_rows))
 
 
 def alert_thresholds(settings: Settings) -> list[tuple[str, str, float]]:
