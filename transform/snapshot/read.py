@@ -45,7 +45,7 @@ class SnapshotReader:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._newest: int | None = None
-        self._opened: tuple[int, duckdb.DuckDBPyConnection] | None = None
+        self._opened: tuple[Manifest, duckdb.DuckDBPyConnection] | None = None
         self._opening = Lock()
 
     @contextmanager
@@ -83,18 +83,22 @@ class SnapshotReader:
             except (ObjectMissingError, FileNotFoundError):
                 known = None  # retention took it between the look and the lock: a newer one exists
                 continue
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            if path.exists():
-                self._newest = known
-                return descriptor, Manifest.model_validate_json(path.read_bytes())
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+                if path.exists():
+                    self._newest = known
+                    return descriptor, Manifest.model_validate_json(path.read_bytes())
+            except BaseException:
+                os.close(descriptor)
+                raise
             os.close(descriptor)
             known = None
 
     def _connect(self, manifest: Manifest) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the snapshot's database, which is opened once: that alone takes 25 ms."""
         with self._opening:
-            if self._opened is None or self._opened[0] != manifest.number:
-                self._opened = (manifest.number, self._open(manifest))
+            if self._opened is None or self._opened[0] != manifest:
+                self._opened = (manifest, self._open(manifest))
             return self._opened[1].cursor()
 
     def _open(self, manifest: Manifest) -> duckdb.DuckDBPyConnection:

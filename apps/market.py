@@ -1,0 +1,195 @@
+"""What the API and the pages ask of a published snapshot: bars, indicators, alerts, and figures of the market."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tickhouse.bar import INTERVALS
+from transform.marts import FCT_INDICATOR
+from transform.snapshot.read import Snapshot
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which bars: of one symbol, one interval, from `start` on, before `until`; None is no bound. Times are UTC."""
+
+    symbol: str | None = None
+    interval: str | None = None
+    start: datetime | None = None
+    until: datetime | None = None
+
+
+def bars(snapshot: Snapshot, selection: Selection, limit: int, offset: int = 0) -> pa.Table:
+    """Rows of `fct_indicator` in the order of (symbol, interval, ts), which a bar's identity makes unambiguous."""
+    where, bound = _where(selection)
+    return _ask(
+        snapshot,
+        f"select * from fct_indicator {where} order by symbol, interval, ts limit $limit offset $offset",
+        **bound,
+        limit=limit,
+        offset=offset,
+    )
+
+
+def count_bars(snapshot: Snapshot, selection: Selection) -> int:
+    """How many bars there are to page through."""
+    where, bound = _where(selection)
+    return int(_ask(snapshot, f"select count(*) as bars from fct_indicator {where}", **bound)["bars"][0].as_py())
+
+
+def published_bars(snapshot: Snapshot) -> int:
+    """How many bars the snapshot holds, by its manifest."""
+    mart = snapshot.manifest.marts.get(FCT_INDICATOR)
+    return 0 if mart is None else mart.rows
+
+
+def newest_bars(snapshot: Snapshot, selection: Selection, limit: int) -> pa.Table:
+    """The last `limit` of the selected bars with their indicators, oldest first."""
+    where, bound = _where(selection)
+    newest = f"select * from fct_indicator {where} order by ts desc, symbol, interval limit $limit"
+    return _ask(snapshot, f"from ({newest}) order by ts, symbol, interval", **bound, limit=limit)
+
+
+def alerts(
+    snapshot: Snapshot,
+    selection: Selection,
+    limit: int,
+    *,
+    severities: Sequence[str] | None = None,
+    rules: Sequence[str] | None = None,
+) -> pa.Table:
+    """Rows of `fct_alert`, newest first; of these severities and rules only, where given."""
+    where, bound = _where(selection)
+    wanted = {"severity": severities, "rule": rules}
+    for column, values in wanted.items():
+        if values is not None:
+            where += f"{' and' if where else 'where'} {column} in (select unnest(${column}))"
+            bound[column] = list(values)
+    order = "ts desc, symbol, interval, rule"
+    return _ask(snapshot, f"select * from fct_alert {where} order by {order} limit $limit", **bound, limit=limit)
+
+
+def instruments(snapshot: Snapshot) -> pa.Table:
+    """One row per (symbol, interval), in that order: how many bars, from when to when, and the last one.
+
+    `close` is the last raw close, `price_change_pct` its change on the price basis in per cent.
+    """
+    return _ask(
+        snapshot,
+        """
+        select
+            symbol, interval, count(*) as bars, min(ts) as first_ts, max(ts) as last_ts,
+            arg_max_null(close, ts) as close, arg_max_null(price_change_pct, ts) as price_change_pct,
+            arg_max_null(volume, ts) as volume,
+            arg_max(price_basis, ts) as price_basis, arg_max(source, ts) as source
+        from fct_indicator group by symbol, interval order by symbol, interval
+        """,
+    )
+
+
+def intervals_of(snapshot: Snapshot, symbol: str) -> list[str]:
+    """The intervals there are bars of, longest first; none for an unknown symbol."""
+    found = _ask(snapshot, "select distinct interval from fct_indicator where symbol = $symbol", symbol=symbol)
+    return sorted(found["interval"].to_pylist(), key=lambda interval: -INTERVALS.get(interval, 0))
+
+
+def usual_interval(intervals: Sequence[str]) -> str | None:
+    """The interval shown when none was asked for: `1d`, or else the longest; None when there is none."""
+    return "1d" if "1d" in intervals else next(iter(intervals), None)
+
+
+def fifty_two_weeks(snapshot: Snapshot, symbol: str, interval: str) -> dict[str, Any] | None:
+    """The extremes of the 52 weeks up to the last bar, on the price basis; None without bars."""
+    found = _ask(
+        snapshot,
+        """
+        with year as (
+            select * from fct_indicator
+            where symbol = $symbol and interval = $interval
+                and ts > (
+                    select max(ts) from fct_indicator where symbol = $symbol and interval = $interval
+                ) - interval 364 day
+        )
+        select
+            count(*) as bars, min(ts) as first_ts, max(ts) as last_ts,
+            max(basis_high) as high, arg_max(ts, basis_high) as high_at,
+            min(basis_low) as low, arg_min(ts, basis_low) as low_at,
+            100 * (arg_max(basis_close, ts) / nullif(arg_min(basis_close, ts), 0) - 1) as change_pct,
+            avg(volume) as mean_volume
+        from year
+        """,
+        symbol=symbol,
+        interval=interval,
+    ).to_pylist()[0]
+    return found if found["bars"] else None
+
+
+def totals(snapshot: Snapshot) -> dict[str, Any]:
+    """Figures of everything published: `symbols`, `bars`, `alerts`, `first_ts` and `last_ts` (null without bars)."""
+    return _ask(
+        snapshot,
+        """
+        select
+            count(distinct symbol) as symbols, count(*) as bars,
+            (select count(*) from fct_alert) as alerts, min(ts) as first_ts, max(ts) as last_ts
+        from fct_indicator
+        """,
+    ).to_pylist()[0]
+
+
+def bars_by_interval(snapshot: Snapshot) -> pa.Table:
+    """`interval`, `bars`: how many there are of each."""
+    return _ask(snapshot, "select interval, count(*) as bars from fct_indicator group by interval order by interval")
+
+
+def alerts_by_rule(snapshot: Snapshot) -> pa.Table:
+    """`rule`, `severity`, `alerts`: how many fired of each."""
+    return _ask(
+        snapshot, "select rule, severity, count(*) as alerts from fct_alert group by rule, severity order by rule, severity"
+    )
+
+
+def movers(snapshot: Snapshot, interval: str, limit: int) -> pa.Table:
+    """Each symbol's last bar of this interval, the largest move first, up or down; without those that have no change."""
+    return _ask(
+        snapshot,
+        """
+        select symbol, ts, close, price_change_pct, volume, rsi_14
+        from (
+            select *, row_number() over (partition by symbol order by ts desc) as age
+            from fct_indicator where interval = $interval
+        )
+        where age = 1 and price_change_pct is not null
+        order by abs(price_change_pct) desc, symbol limit $limit
+        """,
+        interval=interval,
+        limit=limit,
+    )
+
+
+def _where(selection: Selection) -> tuple[str, dict[str, Any]]:
+    conditions = {
+        "symbol = $symbol": selection.symbol,
+        "interval = $interval": selection.interval,
+        "ts >= $start": selection.start,
+        "ts < $until": selection.until,
+    }
+    held = {condition: value for condition, value in conditions.items() if value is not None}
+    bound = {condition.split("$")[1]: value for condition, value in held.items()}
+    return ("where " + " and ".join(held) if held else ""), bound
+
+
+def _ask(snapshot: Snapshot, sql: str, **parameters: Any) -> pa.Table:
+    """The answer with NaN and infinities as null: neither JSON nor a chart can carry them."""
+    table = snapshot.query(sql, parameters)
+    for position, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            column = table.column(position)
+            table = table.set_column(position, field, pc.if_else(pc.is_finite(column), column, pa.scalar(None, field.type)))
+    return table

@@ -1,0 +1,127 @@
+"""Published snapshots of real prices, for the tests of what reads them: marts made with pandas, not with the code under test."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from datetime import UTC, datetime
+from importlib.resources import files
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tickhouse.settings import INDICATORS
+from tickhouse.storage import Storage
+from transform.marts import FCT_ALERT, FCT_ALERT_SCHEMA, FCT_INDICATOR, FCT_INDICATOR_SCHEMA
+from transform.snapshot.manifest import Balance, Manifest
+from transform.snapshot.publish import Publication, publish
+
+_PRICES = ("open", "high", "low", "close")
+
+
+def stock_bars() -> pd.DataFrame:
+    """Daily bars of AAPL, FB, GOOG, IBM and MSFT, 2000-03-01 to 2013-03-01, by symbol and time."""
+    data = files("bokeh_sampledata").joinpath("_data/stocks.csv.gz").read_bytes()
+    frame = pd.read_csv(pa.BufferReader(gzip.decompress(data)))
+    frame.columns = ["symbol", "ts", "open", "high", "low", "close", "volume", "adj_close"]
+    frame["ts"] = pd.to_datetime(frame["ts"], utc=True)
+    frame["interval"] = "1d"
+    return frame.sort_values(["symbol", "interval", "ts"], ignore_index=True)
+
+
+def indicator_table(bars: pd.DataFrame) -> pa.Table:
+    """`fct_indicator` of these bars, with or without `adj_close`."""
+    frame = bars.sort_values(["symbol", "interval", "ts"], ignore_index=True)
+    if "adj_close" not in frame:
+        frame["adj_close"] = np.nan
+    scale = (frame["adj_close"] / frame["close"]).fillna(1.0)
+    frame["price_basis"] = np.where(frame["adj_close"].notna(), "adjusted", "raw")
+    for name in _PRICES:
+        frame[f"basis_{name}"] = frame[name] * scale
+    of_symbol = frame.groupby(["symbol", "interval"], group_keys=False)
+    close, volume = of_symbol["basis_close"], of_symbol["volume"]
+    frame["sma_20"] = close.transform(lambda series: series.rolling(20).mean())
+    frame["sma_50"] = close.transform(lambda series: series.rolling(50).mean())
+    frame["ema_12"] = close.transform(_ema_12)
+    frame["rsi_14"] = close.transform(_rsi_14)
+    returns = close.pct_change()
+    frame["price_change_pct"] = 100 * returns
+    frame["volatility_20"] = returns.groupby([frame["symbol"], frame["interval"]]).transform(
+        lambda series: series.rolling(20).std()
+    )
+    frame["mean_volume_20"] = volume.transform(lambda series: series.rolling(20).mean())
+    frame["source"] = "test"
+    frame["change_seq"] = 1
+    return pa.Table.from_pandas(frame, schema=FCT_INDICATOR_SCHEMA, preserve_index=False)
+
+
+def alert_table(indicators: pa.Table) -> pa.Table:
+    """`fct_alert` of these indicators, at the default thresholds."""
+    frame = indicators.to_pandas()
+    prior_volume = frame.groupby(["symbol", "interval"])["mean_volume_20"].shift()
+    change, rsi = frame["price_change_pct"], frame["rsi_14"]
+    fired = [
+        _fired(frame, change.abs() > 10, "price_change", "high", change, 10.0),
+        _fired(frame, (change.abs() > 5) & (change.abs() <= 10), "price_change", "medium", change, 5.0),
+        _fired(frame, frame["volume"] > 2 * prior_volume, "volume_spike", "medium", 100 * frame["volume"] / prior_volume, 200.0),
+        _fired(frame, rsi > 70, "rsi_overbought", "low", rsi, 70.0),
+        _fired(frame, rsi < 30, "rsi_oversold", "low", rsi, 30.0),
+    ]
+    alerts = pd.concat(fired).sort_values(["symbol", "interval", "ts", "rule"])
+    return pa.Table.from_pandas(alerts, schema=FCT_ALERT_SCHEMA, preserve_index=False)
+
+
+def publish_bars(storage: Storage, bars: pd.DataFrame) -> Manifest:
+    """Publish a snapshot that holds these bars, their indicators and their alerts."""
+    indicators = indicator_table(bars)
+    return publish_tables(storage, {FCT_INDICATOR: indicators, FCT_ALERT: alert_table(indicators)})
+
+
+def publish_tables(storage: Storage, tables: dict[str, pa.Table]) -> Manifest:
+    """Publish these marts as they are."""
+    rows = tables[FCT_INDICATOR].num_rows if FCT_INDICATOR in tables else 0
+    publication = Publication(
+        build_seq=1,
+        watermark={"topic=bars/id=test/partition=0": rows},
+        balance=Balance(landed=rows, current=rows, superseded=0, quarantined=0),
+        latest_produced_at=datetime.now(UTC),
+        tables=tables,
+    )
+    return publish(storage, publication)
+
+
+def without_indicators(table: pa.Table) -> pa.Table:
+    """The same bars as a build publishes them when analytics is off."""
+    for name in INDICATORS:
+        table = table.set_column(table.schema.get_field_index(name), name, pa.nulls(table.num_rows, pa.float64()))
+    return table
+
+
+def _fired(frame: pd.DataFrame, when: pd.Series, rule: str, severity: str, value: pd.Series, threshold: float) -> pd.DataFrame:
+    rows = frame.loc[when, ["symbol", "interval", "ts"]].assign(
+        rule=rule, severity=severity, value=value[when], threshold=threshold
+    )
+    identity = rows["symbol"] + "|" + rows["interval"] + "|" + rows["ts"].astype(str) + "|" + rule
+    rows["alert_id"] = [hashlib.md5(text.encode()).hexdigest() for text in identity]
+    return rows.assign(change_seq=1)
+
+
+def _ema_12(close: pd.Series) -> pd.Series:
+    seeded = close.copy()
+    seeded.iloc[:11] = np.nan
+    seeded.iloc[11:12] = close.iloc[:12].mean()
+    return seeded.ewm(span=12, adjust=False, ignore_na=True).mean()
+
+
+def _rsi_14(close: pd.Series) -> pd.Series:
+    change = close.diff()
+    gain, loss = _wilder_14(change.clip(lower=0)), _wilder_14(-change.clip(upper=0))
+    return 100 * gain / (gain + loss)
+
+
+def _wilder_14(change: pd.Series) -> pd.Series:
+    seeded = change.copy()
+    seeded.iloc[:14] = np.nan
+    seeded.iloc[14:15] = change.iloc[1:15].mean()
+    return seeded.ewm(alpha=1 / 14, adjust=False, ignore_na=True).mean()
