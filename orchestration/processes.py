@@ -37,8 +37,16 @@ def dagster_processes(settings: Settings) -> list[DagsterProcess]:
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Make Dagster's home with the instance's configuration; returns it."""
+    """Make Dagster's home with the instance's configuration and its databases; returns it.
+
+    The databases are made here because the daemon and the web server, started at once on an empty home,
+    both make them and leave a schema neither can read.
+    """
+    import dagster as dg
+
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(INSTANCE, home / "dagster.yaml")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs_count()
     return home
