@@ -1,0 +1,117 @@
+"""The topic bars travel on: made with the broker's clock as its time, and identified."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+
+from tickhouse.settings import Settings
+
+LOG_APPEND_TIME = "LogAppendTime"
+_TIMESTAMP_TYPE = "message.timestamp.type"
+_SECONDS = 10.0
+_MOCK_CLUSTER = "mockCluster"
+_UNREACHABLE = {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
+
+
+class BrokerUnreachableError(ConnectionError):
+    """No broker answers at `kafka.bootstrap_servers`."""
+
+
+class TopicMissingError(LookupError):
+    """The broker has no such topic."""
+
+
+@dataclass(frozen=True)
+class TopicIdentity:
+    """One incarnation of a topic. `timestamp_type` is LogAppendTime (the broker's clock) or CreateTime (the producers')."""
+
+    name: str
+    topic_id: str
+    partitions: int
+    timestamp_type: str
+
+
+def describe_topic(settings: Settings) -> TopicIdentity:
+    """The topic `kafka.topic` as the broker has it.
+
+    Raises TopicMissingError when there is none, BrokerUnreachableError when no broker answers.
+    """
+    return _describe(_connect(settings), settings)
+
+
+def ensure_topic(settings: Settings) -> TopicIdentity:
+    """The topic `kafka.topic`, made with `kafka.partitions` and LogAppendTime when there is none.
+
+    A topic that exists is left as it is, whatever its partitions and timestamps. Raises
+    BrokerUnreachableError when no broker answers, KafkaException when the broker refuses to make it.
+    """
+    admin = _connect(settings)
+    try:
+        return _describe(admin, settings)
+    except TopicMissingError:
+        _create(admin, settings)
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        try:
+            return _describe(admin, settings)
+        except TopicMissingError:  # the broker is told of a new topic a moment after the controller made it
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _connect(settings: Settings) -> AdminClient:
+    return AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers, "log_level": 0})
+
+
+def _create(admin: AdminClient, settings: Settings) -> None:
+    kafka = settings.kafka
+    topic = NewTopic(kafka.topic, kafka.partitions, -1, config={_TIMESTAMP_TYPE: LOG_APPEND_TIME})
+    try:
+        admin.create_topics([topic], request_timeout=_SECONDS)[kafka.topic].result()
+    except KafkaException as error:
+        if _code(error) != KafkaError.TOPIC_ALREADY_EXISTS:
+            _raise(error, settings)
+
+
+def _describe(admin: AdminClient, settings: Settings) -> TopicIdentity:
+    name = settings.kafka.topic
+    try:
+        cluster = admin.list_topics(timeout=_SECONDS)
+        if (cluster.cluster_id or "").startswith(_MOCK_CLUSTER):
+            return _describe_mock(admin, name)
+        topic: Any = admin.describe_topics(TopicCollection([name]), request_timeout=_SECONDS)[name].result()
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        config = admin.describe_configs([resource], request_timeout=_SECONDS)[resource].result()
+    except KafkaException as error:
+        _raise(error, settings)
+    return TopicIdentity(name, str(topic.topic_id), len(topic.partitions), config[_TIMESTAMP_TYPE].value)
+
+
+def _describe_mock(admin: AdminClient, name: str) -> TopicIdentity:
+    """librdkafka's mock cluster answers metadata requests only, by making the topic; the cluster is its incarnation."""
+    cluster = admin.list_topics(name, timeout=_SECONDS)
+    return TopicIdentity(name, str(cluster.cluster_id), len(cluster.topics[name].partitions), "CreateTime")
+
+
+def _raise(error: KafkaException, settings: Settings) -> NoReturn:
+    kafka = settings.kafka
+    if _code(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        raise TopicMissingError(
+            f"the broker at {kafka.bootstrap_servers} has no topic {kafka.topic}: `tickhouse topic create` makes it"
+        ) from None
+    if _code(error) in _UNREACHABLE:
+        raise BrokerUnreachableError(
+            f"no broker answers at {kafka.bootstrap_servers} ({error.args[0].str()}). `tickhouse broker` starts one here; "
+            "kafka.bootstrap_servers (TICKHOUSE_KAFKA__BOOTSTRAP_SERVERS) names another."
+        ) from None
+    raise error
+
+
+def _code(error: KafkaException) -> int:
+    return int(error.args[0].code())
