@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def run_api(settings: Settings) -> None:
-    """Serve on `settings.api` until SIGTERM or SIGINT; exits with 1 when the port is taken."""
+    """Serve on `settings.api` until SIGTERM or SIGINT. Exits with an error when the port is taken."""
     configure_logging(settings)
     uvicorn.run(
         create_app(settings),

@@ -1,0 +1,152 @@
+"""A supervisor's children end with it, whatever they do and however it goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from apps.cli.supervisor import NotReadyError, ProcessDiedError, ProcessSpec, Supervisor
+
+IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
+DIES = "import sys; print('the disk is full'); sys.exit(3)"
+LEAVES_A_GRANDCHILD = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Supervisor:
+    return Supervisor(tmp_path / "logs", tmp_path, grace_seconds=1.0)
+
+
+def spec(name: str, code: str, is_ready: Callable[[], bool] = lambda: True) -> ProcessSpec:
+    return ProcessSpec(name, [sys.executable, "-c", code], dict(os.environ), is_ready)
+
+
+def log_of(supervisor: Supervisor, name: str) -> str:
+    return supervisor.log_file(name).read_text()
+
+
+def start_and_read(supervisor: Supervisor, name: str, code: str) -> str:
+    """Start it and return its first line of output."""
+    supervisor.start(spec(name, code, lambda: log_of(supervisor, name).endswith("\n")))
+    supervisor.wait_ready(name, 20)
+    return log_of(supervisor, name).strip()
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_a_child_that_ignores_sigterm_is_killed(supervisor: Supervisor) -> None:
+    before = set(children())
+    with supervisor:
+        start_and_read(supervisor, "deaf", IGNORES_SIGTERM)
+        start_and_read(supervisor, "polite", SLEEPS)
+    assert set(children()) <= before
+
+
+def test_a_dead_child_is_named_with_its_exit_code_and_the_end_of_its_log(supervisor: Supervisor) -> None:
+    with supervisor:
+        supervisor.start(spec("healthy", SLEEPS))
+        supervisor.start(spec("broken", DIES, lambda: False))
+        with pytest.raises(ProcessDiedError, match=r"(?s)broken ended unasked \(exit code 3\).*the disk is full"):
+            supervisor.wait_ready("broken", 20)
+
+
+def test_waiting_for_one_notices_that_another_died(supervisor: Supervisor) -> None:
+    with supervisor:
+        supervisor.start(spec("slow", SLEEPS, lambda: False))
+        supervisor.start(spec("broken", DIES))
+        with pytest.raises(ProcessDiedError, match="broken"):
+            supervisor.wait_ready("slow", 20)
+
+
+def test_a_child_killed_by_a_signal_is_told_so(supervisor: Supervisor) -> None:
+    with supervisor:
+        start_and_read(supervisor, "victim", "import os, time; print(os.getpid(), flush=True); time.sleep(600)")
+        os.kill(int(log_of(supervisor, "victim")), signal.SIGKILL)
+        with pytest.raises(ProcessDiedError, match="signal SIGKILL"):
+            wait_until(lambda: supervisor.check() is not None)
+
+
+def test_one_that_is_never_ready_is_given_up_at_its_deadline(supervisor: Supervisor) -> None:
+    with supervisor:
+        supervisor.start(spec("slow", SLEEPS, lambda: False))
+        with pytest.raises(NotReadyError, match="slow was not ready after"):
+            supervisor.wait_ready("slow", 0.3)
+
+
+def test_a_grandchild_in_a_session_of_its_own_ends_too(supervisor: Supervisor) -> None:
+    with supervisor:
+        grandchild = int(start_and_read(supervisor, "parent", LEAVES_A_GRANDCHILD))
+        assert not is_gone(grandchild)
+    assert wait_until(lambda: is_gone(grandchild))
+
+
+def test_resident_memory_counts_grandchildren(supervisor: Supervisor) -> None:
+    with supervisor:
+        start_and_read(supervisor, "alone", SLEEPS)
+        alone = supervisor.resident_bytes()
+        start_and_read(supervisor, "parent", LEAVES_A_GRANDCHILD)
+        assert supervisor.resident_bytes() > 2.5 * alone > 0
+
+
+def test_children_run_where_no_settings_file_lies(supervisor: Supervisor, tmp_path: Path) -> None:
+    with supervisor:
+        assert start_and_read(supervisor, "where", "import os; print(os.getcwd(), flush=True); import time; time.sleep(600)") == str(tmp_path)
+
+
+def test_children_and_grandchildren_of_a_killed_supervisor_end(tmp_path: Path) -> None:
+    code = textwrap.dedent(
+        f"""
+        import os, sys, time
+        from pathlib import Path
+        from apps.cli.supervisor import ProcessSpec, Supervisor
+        with Supervisor(Path({str(tmp_path)!r}), Path({str(tmp_path)!r})) as supervisor:
+            supervisor.start(ProcessSpec("deaf", [sys.executable, "-c", {IGNORES_SIGTERM!r}], dict(os.environ)))
+            supervisor.start(ProcessSpec("parent", [sys.executable, "-c", {LEAVES_A_GRANDCHILD!r}], dict(os.environ)))
+            while not (tmp := Path({str(tmp_path)!r}) / "parent.log").read_text().endswith("\\n"):
+                time.sleep(0.02)
+            print("up", flush=True)
+            time.sleep(600)
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "up\n"
+        descendants = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert len(descendants) == 4  # the reaper, the deaf one, the parent and the grandchild
+    assert wait_until(lambda: all(is_gone(each.pid) for each in descendants))
