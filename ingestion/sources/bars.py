@@ -1,0 +1,87 @@
+"""A feed as one table of bars: typed, with an interval, in the order of time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingestion.sources.columns import UTC, FileColumns
+from ingestion.sources.mapping import SourceError
+from tickhouse.bar import BAR_SCHEMA, INTERVALS
+
+FEED_SCHEMA = pa.schema([field for field in BAR_SCHEMA if field.name != "produced_at"], metadata=BAR_SCHEMA.metadata)
+"""A bar before it is produced: what every source gives, ordered by (ts, symbol)."""
+
+_NUMBERS = ("open", "high", "low", "close", "adj_close", "volume")
+_DAILY = [name for name, seconds in INTERVALS.items() if seconds >= INTERVALS["1d"]]
+
+
+def make_bars(
+    columns: FileColumns, *, symbol: str | None = None, interval: str | None = None, source: str | None = None
+) -> pa.Table:
+    """The file's bars in `FEED_SCHEMA`, ordered by (ts, symbol); bars of one identity keep the file's order.
+
+    Times without a zone are UTC; a bar of a day or more stands at 00:00 UTC of its date as written. `symbol` stands
+    where the file has no such column; `interval` and `source` win over a column, and without either the interval is
+    inferred from the spacing and the source is the file's name up to its first dot. Raises SourceError for a value that
+    cannot be read, an unknown interval, or no rows.
+    """
+    if columns.rows == 0:
+        raise SourceError(f"{columns.file} has no rows")
+    symbols = _constant(symbol, columns) if symbol is not None else columns.text("symbol")
+    instants = columns.instants("ts")
+    intervals = _intervals(columns, symbols, instants, interval)
+    is_daily = pc.is_in(intervals, pa.array(_DAILY))
+    arrays = {
+        "symbol": symbols,
+        "interval": intervals,
+        "ts": pc.if_else(is_daily, columns.dates("ts"), instants),
+        "source": _sources(columns, source),
+        **{name: columns.numbers(name) for name in _NUMBERS},
+    }
+    bars = pa.table([arrays[name] for name in FEED_SCHEMA.names], schema=FEED_SCHEMA)
+    return bars.take(pc.sort_indices(bars, [("ts", "ascending"), ("symbol", "ascending")])).combine_chunks()
+
+
+def infer_interval(symbols: pa.Array, instants: pa.Array, file: str) -> str:
+    """The known interval that the median distance from a bar to its symbol's next is. Raises SourceError when it is none."""
+    bars = pa.table({"symbol": symbols, "at": instants.cast(pa.int64())}).group_by(["symbol", "at"]).aggregate([])
+    bars = bars.sort_by([("symbol", "ascending"), ("at", "ascending")])
+    these, nexts = bars.slice(0, bars.num_rows - 1), bars.slice(1)
+    spacings = pc.subtract(nexts["at"], these["at"]).filter(pc.equal(nexts["symbol"], these["symbol"]))
+    choice = f"Name it: --interval, one of {', '.join(INTERVALS)}"
+    if len(spacings) == 0:
+        raise SourceError(f"cannot tell the interval of {file}: no symbol has two bars. {choice}")
+    median = pc.quantile(spacings, 0.5, interpolation="lower")[0].as_py() / 1e6
+    for name, seconds in INTERVALS.items():
+        if median == seconds:
+            return name
+    raise SourceError(f"cannot tell the interval of {file}: its bars are {median:g} s apart (median). {choice}")
+
+
+def split_at(bars: pa.Table, at: datetime) -> tuple[pa.Table, pa.Table]:
+    """The bars before `at` and those from `at` on, each in the order they had. Raises ValueError when `at` has no time zone."""
+    if at.tzinfo is None:
+        raise ValueError(f"{at} has no time zone")
+    is_before = pc.less(bars["ts"], pa.scalar(at, UTC))
+    return bars.filter(is_before), bars.filter(pc.invert(is_before))
+
+
+def _intervals(columns: FileColumns, symbols: pa.Array, instants: pa.Array, given: str | None) -> pa.Array:
+    if given is not None and given not in INTERVALS:
+        raise SourceError(f"{given!r} is not an interval; they are {', '.join(INTERVALS)}")
+    if given is None and "interval" in columns:
+        return columns.text("interval", among=tuple(INTERVALS))
+    return _constant(given or infer_interval(symbols, instants, columns.file), columns)
+
+
+def _sources(columns: FileColumns, given: str | None) -> pa.Array:
+    if given is None and "source" in columns:
+        return columns.text("source")
+    return _constant(given or columns.file.split(".", 1)[0] or columns.file, columns)
+
+
+def _constant(value: str, columns: FileColumns) -> pa.Array:
+    return pa.repeat(pa.scalar(value, pa.string()), columns.rows)
