@@ -46,13 +46,17 @@ def run_dbt(settings: Settings, *arguments: str) -> dbtRunnerResult:
 
     Raises DbtError when dbt could not run at all. A failing model is in the result.
     """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     _write_profile(settings)
     target = settings.dbt_target_path
     folders = ["--project-dir", PROJECT, "--profiles-dir", target, "--target-path", target, "--log-path", settings.log_path]
     with _running_with(settings):
-        result = dbtRunner().invoke([*arguments, *map(str, folders)])
+        try:
+            result = dbtRunner().invoke([*arguments, *map(str, folders)])
+        finally:
+            DuckDBConnectionManager.close_all_connections()  # else the warehouse stays locked while this process lives
     if result.exception is not None:
         raise DbtError(f"dbt {' '.join(arguments)}: {result.exception}") from result.exception
     return result
