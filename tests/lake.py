@@ -82,4 +82,4 @@ def bar(symbol: str, day: int, close: float, **fields: Any) -> dict[str, Any]:
     """A plausible daily bar on the `day`-th day of 2020."""
     ts = pd.Timestamp("2020-01-01", tz="UTC") + pd.Timedelta(days=day)
     prices = {"open": close, "high": close * 1.01, "low": close * 0.99, "close": close, "volume": 1000.0}
-    return {"symbol": symbol, "ts": ts, **prices, **fields}
+    return {"symbol": symbol, "interval": "1d", "ts": ts, **prices, **fields}
