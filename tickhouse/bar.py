@@ -22,7 +22,9 @@ BAR_SCHEMA = pa.schema(
         _field("high", pa.float64(), "highest price", nullable=True),
         _field("low", pa.float64(), "lowest price", nullable=True),
         _field("close", pa.float64(), "last price", nullable=True),
-        _field("adj_close", pa.float64(), "last price adjusted for splits and dividends, where the feed carries it", nullable=True),
+        _field(
+            "adj_close", pa.float64(), "last price adjusted for splits and dividends, where the feed carries it", nullable=True
+        ),
         _field("volume", pa.float64(), "amount traded; fractions are possible", nullable=True),
         _field("source", pa.string(), "the feed the bar came from"),
         _field("produced_at", _UTC_MICROSECONDS, "when the producer made the message, UTC"),

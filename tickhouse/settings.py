@@ -4,40 +4,60 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+import yaml  # type: ignore[import-untyped]
+from dotenv import dotenv_values
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 PREFIX = "TICKHOUSE_"
 CONFIG_VARIABLE = "TICKHOUSE_CONFIG"
 DEFAULT_CONFIG = Path("tickhouse.yaml")
+ENV_FILE = Path(".env")
+UNSET = "null"
+"""What a variable says to unset a setting that may be unset; an empty variable counts as none."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Text = Annotated[str, Field(min_length=1)]
 Indicator = Literal["sma_20", "sma_50", "ema_12", "rsi_14", "volatility_20", "price_change_pct", "mean_volume_20"]
-INDICATORS: tuple[Indicator, ...] = Indicator.__args__  # type: ignore[attr-defined]
+INDICATORS: tuple[Indicator, ...] = get_args(Indicator)
+
+_WRITTEN_AS_NUMBER = BeforeValidator(lambda value: str(value) if type(value) is int else value)
+_IN_CAPITALS = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
+_WITHOUT_OUTER_SLASHES = BeforeValidator(lambda value: value.strip("/") or None if isinstance(value, str) else value)
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class KafkaSettings(_Group):
-    bootstrap_servers: str = Field("127.0.0.1:9092", description="The broker. `tickhouse broker` listens on the first address here.")
+    bootstrap_servers: Text = Field("127.0.0.1:9092", description="The broker; `tickhouse broker` listens on the first address.")
     topic: str = Field("bars", pattern=r"^[a-zA-Z0-9._-]{1,200}$", description="The topic bars are written to and landed from.")
     partitions: PositiveInt = Field(3, description="Partitions of a topic that `tickhouse topic create` or the replay makes.")
-    group: str = Field("tickhouse-ingestor", description="The ingestor's consumer group.")
+    group: Text = Field("tickhouse-ingestor", description="The ingestor's consumer group.")
     offset_reset: Literal["earliest", "latest", "error"] = Field(
-        "earliest", description="Where a chain starts on a partition that was never landed: its first message, its end, or nowhere (an error)."
+        "earliest",
+        description="Where a chain starts on a partition that was never landed: its first message, its end, or nowhere (error).",
     )
 
 
 class ProducerSettings(_Group):
-    acks: Literal["all", "1", "0"] = Field("all", description="Broker acknowledgements waited for; the idempotent producer needs `all`.")
+    acks: Annotated[Literal["all", "1", "0"], _WRITTEN_AS_NUMBER] = Field(
+        "all", description="Broker acknowledgements waited for; the idempotent producer needs `all`."
+    )
     rate: PositiveFloat | None = Field(None, description="Messages a second; unset is as fast as the broker takes them.")
     max_messages: PositiveInt | None = Field(None, description="Stop after so many messages; unset is all of them.")
-    loop: bool = Field(False, description="Start again from the first row at the end of the file, until stopped or `max_messages`.")
+    loop: bool = Field(False, description="Start again from the first row at the file's end, until stopped or `max_messages`.")
 
 
 class IngestorSettings(_Group):
@@ -49,10 +69,12 @@ class IngestorSettings(_Group):
 class StorageSettings(_Group):
     kind: Literal["local", "s3"] = Field("local", description="Where the lake is: a folder, or an S3 bucket.")
     path: Path = Field(Path("lake"), description="The lake's folder (kind local); relative to `data_dir`.")
-    bucket: str | None = Field(None, description="The lake's bucket (kind s3).")
-    prefix: str = Field("", description="Put before every object's key (kind s3).")
-    region: str | None = Field(None, description="The bucket's region; unset is the AWS client's own default.")
-    endpoint_url: str | None = Field(None, description="Another S3-compatible server.")
+    bucket: Text | None = Field(None, description="The lake's bucket (kind s3).")
+    prefix: Annotated[str | None, _WITHOUT_OUTER_SLASHES] = Field(
+        None, description="The bucket's folder that holds the lake (kind s3); unset is the whole bucket."
+    )
+    region: Text | None = Field(None, description="The bucket's region; unset is the AWS client's own default.")
+    endpoint_url: Text | None = Field(None, description="Another S3-compatible server.")
 
     @model_validator(mode="after")
     def _bucket_is_named(self) -> StorageSettings:
@@ -75,8 +97,10 @@ class AlertThresholds(_Group):
 
 
 class AnalyticsSettings(_Group):
-    enabled: bool = Field(True, description="Compute indicators and alerts. Off: bars are landed, validated and served without them.")
-    indicators: tuple[Indicator, ...] = Field(INDICATORS, description="Which indicators are computed; the others are null. An alert needs its own.")
+    enabled: bool = Field(True, description="Compute indicators and alerts. Off: bars are served without them.")
+    indicators: tuple[Indicator, ...] = Field(
+        INDICATORS, description="Which indicators are computed; the others are null. An alert needs its own."
+    )
     alert_thresholds: AlertThresholds = AlertThresholds()
 
     @property
@@ -90,29 +114,31 @@ class SnapshotSettings(_Group):
 
 
 class ApiSettings(_Group):
-    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    host: Text = Field("127.0.0.1", description="Address the API listens on.")
     port: Port = Field(8000, description="Port of the API.")
 
 
 class PagesSettings(_Group):
-    host: str = Field("127.0.0.1", description="Address the pages listen on.")
+    host: Text = Field("127.0.0.1", description="Address the pages listen on.")
     port: Port = Field(8501, description="Port of the pages.")
     refresh_seconds: PositiveFloat = Field(2.0, description="How often an open page looks for a new snapshot.")
 
 
 class DagsterSettings(_Group):
-    host: str = Field("127.0.0.1", description="Address the Dagster UI listens on.")
+    host: Text = Field("127.0.0.1", description="Address the Dagster UI listens on.")
     port: Port = Field(3000, description="Port of the Dagster UI.")
     code_server_port: Port = Field(4266, description="Port of Dagster's code server, which workspace.yaml names.")
 
 
 class DocsSettings(_Group):
-    host: str = Field("127.0.0.1", description="Address the dbt docs are served on.")
+    host: Text = Field("127.0.0.1", description="Address the dbt docs are served on.")
     port: Port = Field(8080, description="Port of the dbt docs.")
 
 
 class LoggingSettings(_Group):
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe record written.")
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _IN_CAPITALS] = Field(
+        "INFO", description="Least severe record written."
+    )
     format: Literal["console", "json"] = Field("console", description="For people, or one JSON object a line.")
     file: Path | None = Field(None, description="Also write to this file; relative to `data_dir`.")
     max_bytes: PositiveInt = Field(10 * 1024 * 1024, description="The file is rotated at this size,")
@@ -122,16 +148,14 @@ class LoggingSettings(_Group):
 class Settings(BaseSettings):
     """All settings, from (strongest first) arguments, the environment, `.env`, tickhouse.yaml, these defaults.
 
-    A group's setting is `TICKHOUSE_<GROUP>__<NAME>` in the environment. An unknown key, in the file or
-    the environment, is an error. Relative paths are resolved: `data_dir` against the folder of
-    tickhouse.yaml, the others against `data_dir`.
+    A group's setting is `TICKHOUSE_<GROUP>__<NAME>` in the environment and in `.env`, which may hold other
+    programs' variables too. A key of ours that is no setting, in any of them, is an error. Relative paths are
+    resolved: `data_dir` against the folder of tickhouse.yaml, the others against `data_dir`.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", env_file=".env", env_ignore_empty=True, extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="forbid", frozen=True)
 
-    data_dir: Path = Field(Path(".tickhouse"), description="What the platform keeps on this machine: lake, warehouse, broker, Dagster, logs.")
+    data_dir: Path = Field(Path(".tickhouse"), description="What is kept on this machine: lake, warehouse, broker, logs.")
     kafka: KafkaSettings = KafkaSettings()
     producer: ProducerSettings = ProducerSettings()
     ingestor: IngestorSettings = IngestorSettings()
@@ -154,11 +178,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings, YamlConfigSettingsSource(settings_cls, yaml_file=_config_path())
+        variables = _variables(dotenv_settings.env_file) if isinstance(dotenv_settings, DotEnvSettingsSource) else _variables()
+        given = (_from_variables(variables), _from_file(variables))
+        return init_settings, *(InitSettingsSource(settings_cls, values) for values in given)
 
     @property
     def lake_path(self) -> Path:
-        return self.data_dir / self.storage.path
+        return self.data_dir / self.storage.path.expanduser()
 
     @property
     def warehouse_path(self) -> Path:
@@ -186,62 +212,102 @@ class Settings(BaseSettings):
         return self.data_dir / "logs"
 
 
-def _config_path() -> Path:
-    return Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
-
-
 def load_settings(**overrides: Any) -> Settings:
-    """Read tickhouse.yaml (or the file `TICKHOUSE_CONFIG` names) and the environment.
+    """Read tickhouse.yaml (or the file `TICKHOUSE_CONFIG` names), `.env` and the environment.
 
-    `overrides` are top-level settings and win over both. Raises FileNotFoundError when the file named
-    by `TICKHOUSE_CONFIG` is missing, ValueError (pydantic's, naming each setting) when a value is refused.
+    `overrides` are top-level settings and win over all. Raises FileNotFoundError when the file named
+    by `TICKHOUSE_CONFIG` is missing, ValueError (naming each setting) when a value is refused or unknown.
     """
-    named = os.environ.get(CONFIG_VARIABLE)
-    if named and not Path(named).is_file():
-        raise FileNotFoundError(f"{CONFIG_VARIABLE} names {named}, which is not a file")
-    _refuse_unknown_variables()
     settings = Settings(**overrides)
-    base = _config_path().resolve().parent
+    base = _config_path(_variables()).resolve().parent
     return settings.model_copy(update={"data_dir": (base / settings.data_dir.expanduser()).resolve()})
 
 
 def environment_names() -> dict[str, tuple[str, ...]]:
     """Every setting's environment variable and its path, `TICKHOUSE_KAFKA__TOPIC` → ("kafka", "topic")."""
-    return {PREFIX + "__".join(path).upper(): path for path in _leaves(Settings)}
+    return {name: path for name, (path, _) in _leaves(Settings)}
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """The variables that make another process load exactly these settings."""
+    """The variables that make another process load exactly these settings, whatever its files say."""
     values = settings.model_dump(mode="json")
     result = {}
     for name, path in environment_names().items():
         value: Any = values
         for key in path:
             value = value[key]
-        if value is not None:
-            result[name] = value if isinstance(value, str) else json.dumps(value)
+        result[name] = value if isinstance(value, str) else json.dumps(value)
     return result
 
 
 def process_environment() -> dict[str, str]:
     """This process's environment less tickhouse's own variables: the base of a child's environment."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {name: value for name, value in os.environ.items() if not _is_ours(name)}
 
 
-def _leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found = []
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found += _leaves(kind, (*path, name))
-        else:
-            found.append((*path, name))
-    return found
-
-
-def _refuse_unknown_variables() -> None:
-    known = {CONFIG_VARIABLE, *environment_names()}
-    groups = {name.rsplit("__", 1)[0] for name in known if "__" in name}
-    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known | groups)
-    if unknown:
+def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
+    """What the environment and `.env` say, nested as the settings are."""
+    leaves = dict(_leaves(Settings))
+    if unknown := sorted(variables.keys() - leaves.keys() - {CONFIG_VARIABLE}):
         raise ValueError(f"not a setting: {', '.join(unknown)}. `tickhouse settings` lists every one.")
+    values: dict[str, Any] = {}
+    for name in variables.keys() & leaves.keys():
+        path, annotation = leaves[name]
+        group = values
+        for key in path[:-1]:
+            group = group.setdefault(key, {})
+        group[path[-1]] = _parse(name, variables[name], annotation)
+    return values
+
+
+def _from_file(variables: Mapping[str, str]) -> dict[str, Any]:
+    """What tickhouse.yaml says; a group whose lines are all commented out says nothing."""
+    path = _config_path(variables)
+    if not path.is_file():
+        if CONFIG_VARIABLE in variables:
+            raise FileNotFoundError(f"{CONFIG_VARIABLE} names {path}, which is not a file")
+        return {}
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {error}") from error
+    if values is not None and not isinstance(values, dict):
+        raise ValueError(f"{path} holds no settings: it must be `group:` lines with `name: value` below them")
+    return {name: value for name, value in (values or {}).items() if value is not None}
+
+
+def _variables(env_file: Any = ENV_FILE) -> dict[str, str]:
+    """Our variables, of the environment before `.env`; one that is empty counts as none."""
+    sources: tuple[Mapping[str, str | None], ...] = (dotenv_values(env_file) if env_file else {}, os.environ)
+    return {name: text for source in sources for name, text in source.items() if text and _is_ours(name)}
+
+
+def _is_ours(name: str) -> bool:
+    return name.upper().startswith(PREFIX)
+
+
+def _config_path(variables: Mapping[str, str]) -> Path:
+    return Path(variables.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
+
+
+def _leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[tuple[str, ...], Any]]]:
+    """Every setting's variable, with its path and annotation."""
+    for key, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _leaves(field.annotation, (*path, key))
+        else:
+            yield PREFIX + "__".join((*path, key)).upper(), ((*path, key), field.annotation)
+
+
+def _parse(name: str, text: str, annotation: Any) -> Any:
+    """A variable's text as pydantic takes it; lists are JSON or parted by commas."""
+    if text == UNSET and type(None) in get_args(annotation):
+        return None
+    if get_origin(annotation) is not tuple:
+        return text
+    if not text.startswith("["):
+        return [item.strip() for item in text.split(",")]
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{name} is neither a JSON list nor names parted by commas: {error}") from None

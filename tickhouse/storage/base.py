@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+TEMPORARY = ".tmp-"
+"""Names that begin so are writes in progress, or what a killed writer left: never listed, never read."""
+
 
 class ObjectMissingError(KeyError):
     """No object has this key."""
@@ -16,7 +19,10 @@ class StorageRefusedError(RuntimeError):
 
 
 class Storage(Protocol):
-    """Objects are written once and never changed. Keys use `/`; a folder is a key that ends in `/`."""
+    """Objects are written once and never changed. Keys are names joined by `/`, folders likewise; "" is the top folder.
+
+    Every method raises ValueError for what is not a key (`check_key`).
+    """
 
     def uri(self, key: str) -> str:
         """The object's address for people and other engines (`file://…`, `s3://…`)."""
@@ -25,6 +31,7 @@ class Storage(Protocol):
         """Store `data` durably under `key` unless the key is taken; say whether this call stored it.
 
         After True the whole object is durable; after False another's is. A key never shows part of an object.
+        When it raises, the object may have been stored or not: read the key to know.
         """
 
     def get(self, key: str) -> bytes:
@@ -50,3 +57,15 @@ class Storage(Protocol):
 
     def probe(self) -> None:
         """Write twice under one new key. Raises StorageRefusedError unless the second write is refused."""
+
+
+def check_key(key: str) -> str:
+    """The key itself. Raises ValueError when it could leave the lake, or would not be listed."""
+    if any(name in ("", ".", "..") or name.startswith(TEMPORARY) or "\0" in name for name in key.split("/")):
+        raise ValueError(f"not a storage key: {key!r}")
+    return key
+
+
+def check_folder(folder: str) -> str:
+    """The folder without a trailing slash, "" for the top one. Raises ValueError as `check_key` does."""
+    return check_key(folder.removesuffix("/")) if folder else ""

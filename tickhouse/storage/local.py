@@ -7,18 +7,15 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from tickhouse.storage.base import ObjectMissingError, StorageRefusedError
+from tickhouse.storage.base import TEMPORARY, ObjectMissingError, StorageRefusedError, check_folder, check_key
 from tickhouse.storage.probe import check_put_if_absent
-
-_TEMPORARY = ".tmp-"
-"""Names that begin so are writes in progress, or what a killed writer left: never listed, never read."""
 
 
 class LocalStorage:
     """`Storage` on a POSIX file system that has hard links."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.absolute()
 
     def uri(self, key: str) -> str:
         return self._path(key).as_uri()
@@ -26,7 +23,7 @@ class LocalStorage:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         path = self._path(key)
         self._make_folder(path.parent)
-        temporary = path.parent / f"{_TEMPORARY}{uuid.uuid4().hex}"
+        temporary = path.parent / f"{TEMPORARY}{uuid.uuid4().hex}"
         try:
             with temporary.open("xb") as file:
                 file.write(data)
@@ -34,17 +31,18 @@ class LocalStorage:
                 os.fsync(file.fileno())
             try:
                 os.link(temporary, path)  # never rename: it would overwrite a slot another writer has won
+                stored = True
             except FileExistsError:
-                return False
-            _sync_folder(path.parent)
-            return True
+                stored = False
+            _sync_folder(path.parent)  # of a taken key too: its writer may not have come to this yet
+            return stored
         finally:
             temporary.unlink(missing_ok=True)
 
     def get(self, key: str) -> bytes:
         try:
             return self._path(key).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             raise ObjectMissingError(self.uri(key)) from None
 
     def exists(self, key: str) -> bool:
@@ -52,7 +50,7 @@ class LocalStorage:
 
     def list_after(self, folder: str, after: str = "") -> Iterator[str]:
         names = [name for name, is_folder in self._entries(folder) if not is_folder]
-        return iter(sorted(name for name in names if name > after and not name.startswith(_TEMPORARY)))
+        return iter(sorted(name for name in names if name > after and not name.startswith(TEMPORARY)))
 
     def folders(self, folder: str) -> list[str]:
         return sorted(name for name, is_folder in self._entries(folder) if is_folder)
@@ -70,19 +68,16 @@ class LocalStorage:
         try:
             check_put_if_absent(self)
         except OSError as error:
-            raise StorageRefusedError(f"cannot write to the lake at {self.root}: {error}") from error
+            raise StorageRefusedError(f"cannot write to the lake at {self.root}, or it knows no hard links: {error}") from error
 
     def _path(self, key: str) -> Path:
-        parts = key.rstrip("/").split("/") if key else []
-        if key.startswith("/") or any(part in ("", ".", "..") for part in parts):
-            raise ValueError(f"not a storage key: {key!r}")
-        return self.root.joinpath(*parts)
+        return self.root / check_key(key)
 
     def _entries(self, folder: str) -> list[tuple[str, bool]]:
         try:
-            with os.scandir(self._path(folder)) as entries:
+            with os.scandir(self.root / check_folder(folder)) as entries:
                 return [(entry.name, entry.is_dir()) for entry in entries]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _make_folder(self, folder: Path) -> None:

@@ -3,100 +3,158 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tickhouse.storage.base import ObjectMissingError, StorageRefusedError
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tickhouse.storage.base import TEMPORARY, ObjectMissingError, StorageRefusedError, check_folder, check_key
 from tickhouse.storage.probe import check_put_if_absent
 
-_TAKEN = "PreconditionFailed"
-_IN_FLIGHT = "ConditionalRequestConflict"
-_MISSING = ("NoSuchKey", "404", "NotFound")
+_TAKEN = ("PreconditionFailed", "412")
+_IN_FLIGHT = ("ConditionalRequestConflict", "409")
+_MISSING = ("NoSuchKey", "NotFound", "404")
+_IDENTITY = "_lake"
+_ATTEMPTS = 8
 
 
 class S3Storage:
-    """`Storage` on an S3 bucket. Credentials come from the AWS client's own chain, never from settings."""
+    """`Storage` on an S3 bucket. Credentials come from the AWS client's own chain, never from settings.
 
-    def __init__(self, bucket: str, prefix: str, cache: Path, *, region: str | None = None, endpoint_url: str | None = None) -> None:
-        import boto3
-        from botocore.config import Config
+    Local copies lie under the lake's own random identity, which is its first object: a bucket that was emptied
+    and filled anew, or another endpoint's bucket of the same name, never meets copies of its predecessor.
+    Whatever the AWS client fails with is raised as StorageRefusedError that names the object.
+    """
 
+    def __init__(
+        self, bucket: str, prefix: str, cache: Path, *, region: str | None = None, endpoint_url: str | None = None
+    ) -> None:
         self._bucket = bucket
-        self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        self._prefix = check_folder(prefix.strip("/")) + "/" if prefix.strip("/") else ""
         self._cache = cache
+        self._copies: Path | None = None
+        self._identifying = threading.Lock()
         retries = Config(retries={"mode": "standard", "total_max_attempts": 5})
-        self._client: Any = boto3.client("s3", region_name=region, endpoint_url=endpoint_url, config=retries)
+        with self._explained(""):
+            self._client: Any = boto3.Session().client("s3", region_name=region, endpoint_url=endpoint_url, config=retries)
 
     def uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{self._prefix}{key}"
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        while True:
+        writer = uuid.uuid4().hex
+        for attempt in range(_ATTEMPTS):
             try:
-                self._client.put_object(Bucket=self._bucket, Key=self._prefix + key, Body=data, IfNoneMatch="*")
-            except self._client.exceptions.ClientError as error:
-                code = error.response["Error"]["Code"]
-                if code in (_TAKEN, "412"):
-                    return False
-                if code in (_IN_FLIGHT, "409"):
-                    continue
-                raise
-            return True
+                with self._explained(key):
+                    self._client.put_object(**self._address(key), Body=data, IfNoneMatch="*", Metadata={"put": writer})
+                    return True
+            except _TakenError:
+                return self._is_written_by(key, writer)
+            except _InFlightError:
+                time.sleep(0.05 * 2**attempt)
+        raise StorageRefusedError(f"{self.uri(key)}: another write of this object was in flight {_ATTEMPTS} times")
 
     def get(self, key: str) -> bytes:
-        try:
-            return self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].read()
-        except self._client.exceptions.ClientError as error:
-            raise self._missing(key, error) from None
+        with self._explained(key):
+            return self._client.get_object(**self._address(key))["Body"].read()
 
     def exists(self, key: str) -> bool:
         try:
-            self._client.head_object(Bucket=self._bucket, Key=self._prefix + key)
-        except self._client.exceptions.ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                return False
-            raise
+            with self._explained(key):
+                self._client.head_object(**self._address(key))
+        except ObjectMissingError:
+            return False
         return True
 
     def list_after(self, folder: str, after: str = "") -> Iterator[str]:
-        start = self._prefix + _as_folder(folder)
-        for page in self._pages(start, StartAfter=start + after):
-            for item in page.get("Contents", ()):
-                yield item["Key"][len(start) :]
+        start = self._folder(folder)
+        with self._explained(folder):
+            for page in self._pages(start, StartAfter=start + after):
+                names = (item["Key"][len(start) :] for item in page.get("Contents", ()))
+                yield from (name for name in names if name > after and not name.startswith(TEMPORARY))
 
     def folders(self, folder: str) -> list[str]:
-        start = self._prefix + _as_folder(folder)
-        return [item["Prefix"][len(start) : -1] for page in self._pages(start) for item in page.get("CommonPrefixes", ())]
+        start = self._folder(folder)
+        with self._explained(folder):
+            return [item["Prefix"][len(start) : -1] for page in self._pages(start) for item in page.get("CommonPrefixes", ())]
 
     def local_path(self, key: str) -> Path:
-        copy = self._cache / self._bucket / (self._prefix + key)
+        copy = self._copy(key)
         if not copy.is_file():
             data = self.get(key)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            temporary = copy.with_name(f".tmp-{uuid.uuid4().hex}")
+            temporary = copy.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
             temporary.write_bytes(data)
             os.replace(temporary, copy)
         return copy
 
     def delete(self, key: str) -> None:
-        self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+        with self._explained(key):
+            self._client.delete_object(**self._address(key))
+        self._copy(key).unlink(missing_ok=True)
 
     def probe(self) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
+        check_put_if_absent(self)
 
-        try:
-            check_put_if_absent(self)
-        except (BotoCoreError, ClientError) as error:
-            raise StorageRefusedError(f"cannot use the bucket {self._bucket}: {error}") from error
+    def _address(self, key: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._prefix + check_key(key)}
 
-    def _pages(self, start: str, **more: str) -> Iterator[dict[str, Any]]:
+    def _folder(self, folder: str) -> str:
+        name = check_folder(folder)
+        return f"{self._prefix}{name}/" if name else self._prefix
+
+    def _pages(self, start: str, **more: Any) -> Iterator[dict[str, Any]]:
         return self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=start, Delimiter="/", **more)
 
-    def _missing(self, key: str, error: Any) -> Exception:
-        return ObjectMissingError(self.uri(key)) if error.response["Error"]["Code"] in _MISSING else error
+    def _copy(self, key: str) -> Path:
+        with self._identifying:
+            if self._copies is None:
+                self._copies = self._cache / self._identity()
+        return self._copies / check_key(key)
+
+    def _identity(self) -> str:
+        try:
+            return self.get(_IDENTITY).decode()
+        except ObjectMissingError:
+            self.put_if_absent(_IDENTITY, uuid.uuid4().hex.encode())
+        return self.get(_IDENTITY).decode()
+
+    def _is_written_by(self, key: str, writer: str) -> bool:
+        """Whether a key found taken is our own, of a try whose answer was lost and which the client repeated."""
+        try:
+            with self._explained(key):
+                found = self._client.head_object(**self._address(key))
+        except ObjectMissingError:
+            return False
+        return found["Metadata"].get("put") == writer
+
+    @contextmanager
+    def _explained(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _MISSING:
+                raise ObjectMissingError(self.uri(key)) from None
+            if code in _TAKEN:
+                raise _TakenError from None
+            if code in _IN_FLIGHT:
+                raise _InFlightError from None
+            raise StorageRefusedError(f"{self.uri(key)}: {error}") from error
+        except BotoCoreError as error:
+            raise StorageRefusedError(f"{self.uri(key)}: {error}") from error
 
 
-def _as_folder(folder: str) -> str:
-    return folder.rstrip("/") + "/" if folder else ""
+class _TakenError(Exception):
+    """The condition failed: the key is taken."""
+
+
+class _InFlightError(Exception):
+    """Another conditional write of the key is under way: its outcome is not known yet."""

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tickhouse.settings import (
+    CONFIG_VARIABLE,
+    INDICATORS,
+    PREFIX,
+    Settings,
+    as_environment,
+    environment_names,
+    load_settings,
+    process_environment,
+)
+
+# For every setting a value that is not its default, as tickhouse.yaml carries it.
+OTHER: dict[str, Any] = {
+    "data_dir": "/elsewhere/data",
+    "kafka.bootstrap_servers": "broker-1:9092,broker-2:9092",
+    "kafka.topic": "null",
+    "kafka.partitions": 12,
+    "kafka.group": "another group",
+    "kafka.offset_reset": "latest",
+    "producer.acks": "1",
+    "producer.rate": 12.5,
+    "producer.max_messages": 7,
+    "producer.loop": True,
+    "ingestor.flush_rows": 10,
+    "ingestor.flush_bytes": 1000,
+    "ingestor.flush_seconds": 0.125,
+    "storage.kind": "s3",
+    "storage.path": "somewhere/else",
+    "storage.bucket": "bars",
+    "storage.prefix": "a/lake",
+    "storage.region": "eu-central-1",
+    "storage.endpoint_url": "http://127.0.0.1:9000",
+    "validation.max_quarantined_pct": 5.5,
+    "validation.block_from_rows": 3,
+    "analytics.enabled": False,
+    "analytics.indicators": ["rsi_14", "sma_20"],
+    "analytics.alert_thresholds.price_change_medium_pct": 4.0,
+    "analytics.alert_thresholds.price_change_high_pct": 8.5,
+    "analytics.alert_thresholds.volume_spike_pct": 300.0,
+    "analytics.alert_thresholds.rsi_overbought": 80.0,
+    "analytics.alert_thresholds.rsi_oversold": 20.0,
+    "snapshot.retention_seconds": 60.0,
+    "api.host": "0.0.0.0",
+    "api.port": 18000,
+    "pages.host": "0.0.0.0",
+    "pages.port": 18501,
+    "pages.refresh_seconds": 0.5,
+    "dagster.host": "0.0.0.0",
+    "dagster.port": 13000,
+    "dagster.code_server_port": 14266,
+    "docs.host": "0.0.0.0",
+    "docs.port": 18080,
+    "logging.level": "DEBUG",
+    "logging.format": "json",
+    "logging.file": "logs/tickhouse.log",
+    "logging.max_bytes": 4096,
+    "logging.backups": 0,
+}
+NEEDED_BESIDE = {"storage.kind": {"storage.bucket": "bars"}}
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder without files, and an environment without our variables."""
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def written(values: dict[str, Any]) -> str:
+    """`values` (by dotted path) as tickhouse.yaml."""
+    document: dict[str, Any] = {}
+    for path, value in values.items():
+        *groups, name = path.split(".")
+        group = document
+        for key in groups:
+            group = group.setdefault(key, {})
+        group[name] = value
+    return yaml.safe_dump(document)
+
+
+def variable(path: str) -> str:
+    return PREFIX + path.replace(".", "__").upper()
+
+
+def value_of(settings: Settings, path: str) -> Any:
+    value: Any = settings.model_dump(mode="json")
+    for key in path.split("."):
+        value = value[key]
+    return value
+
+
+def test_every_setting_has_another_value_in_this_file() -> None:
+    assert {".".join(path) for path in environment_names().values()} == OTHER.keys()
+
+
+@pytest.mark.parametrize("path", OTHER)
+def test_every_setting_can_be_set_in_the_file(path: str, empty_folder: Path) -> None:
+    assert value_of(load_settings(), path) != OTHER[path]
+    (empty_folder / "tickhouse.yaml").write_text(written({path: OTHER[path], **NEEDED_BESIDE.get(path, {})}))
+    assert value_of(load_settings(), path) == OTHER[path]
+
+
+@pytest.mark.parametrize("path", OTHER)
+def test_every_setting_can_be_set_in_the_environment_which_wins_over_the_file(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = value_of(Settings(), path)
+    Path("tickhouse.yaml").write_text(written({path: default, **NEEDED_BESIDE.get(path, {})}))
+    text = OTHER[path] if isinstance(OTHER[path], str) else json.dumps(OTHER[path])
+    monkeypatch.setenv(variable(path), text)
+    assert value_of(load_settings(), path) == OTHER[path]
+
+
+@pytest.mark.parametrize("path", OTHER)
+def test_every_setting_can_be_set_in_the_dot_env_file(path: str) -> None:
+    values = {path: OTHER[path], **NEEDED_BESIDE.get(path, {})}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    Path(".env").write_text("".join(f"{variable(name)}='{text}'\n" for name, text in texts.items()))
+    assert value_of(load_settings(), path) == OTHER[path]
+
+
+def test_arguments_win_over_environment_over_dot_env_over_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("tickhouse.yaml").write_text("kafka: {topic: file, group: file, partitions: 5}\nproducer: {rate: 5}\n")
+    Path(".env").write_text("TICKHOUSE_KAFKA__TOPIC=dot-env\nTICKHOUSE_KAFKA__GROUP=dot-env\n")
+    monkeypatch.setenv("TICKHOUSE_KAFKA__TOPIC", "environment")
+    loaded = load_settings(producer={"rate": 7})
+    assert (loaded.kafka.topic, loaded.kafka.group, loaded.kafka.partitions) == ("environment", "dot-env", 5)
+    assert loaded.producer.rate == 7
+
+
+def test_dot_env_may_hold_other_programs_variables() -> None:
+    Path(".env").write_text("AWS_ACCESS_KEY_ID=x\nKAFKA_IMAGE=y\nTICKHOUSE_KAFKA__TOPIC=mine\n")
+    assert load_settings().kafka.topic == "mine"
+
+
+def test_the_file_is_the_one_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("tickhouse.yaml").write_text("kafka: {topic: wrong}")
+    Path("conf").mkdir()
+    Path("conf/mine.yaml").write_text("kafka: {topic: right}")
+    monkeypatch.setenv(CONFIG_VARIABLE, "conf/mine.yaml")
+    assert load_settings().kafka.topic == "right"
+
+
+def test_dot_env_may_name_the_file() -> None:
+    Path("mine.yaml").write_text("kafka: {topic: right}")
+    Path(".env").write_text(f"{CONFIG_VARIABLE}=mine.yaml\n")
+    assert load_settings().kafka.topic == "right"
+
+
+def test_a_named_file_that_is_missing_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CONFIG_VARIABLE, "tickhouse.yaml")
+    with pytest.raises(FileNotFoundError, match=r"TICKHOUSE_CONFIG.*tickhouse\.yaml"):
+        load_settings()
+
+
+def test_data_dir_is_relative_to_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/tickhouse.yaml").write_text("data_dir: ../data")
+    monkeypatch.setenv(CONFIG_VARIABLE, "conf/tickhouse.yaml")
+    loaded = load_settings()
+    assert loaded.data_dir == tmp_path / "data"
+    assert loaded.lake_path == tmp_path / "data/lake"
+
+
+def test_data_dir_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/homes/me")
+    monkeypatch.setenv("TICKHOUSE_DATA_DIR", "~/tickhouse")
+    assert load_settings().data_dir == Path("/homes/me/tickhouse")
+
+
+def test_loading_makes_no_folder(empty_folder: Path) -> None:
+    load_settings()
+    assert list(empty_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "document", ["kafka: {topik: a}", "kafkaa: {topic: a}", "analytics: {alert_thresholds: {rsi: 3}}", "topic: a"]
+)
+def test_an_unknown_key_in_the_file_is_refused_by_name(document: str) -> None:
+    Path("tickhouse.yaml").write_text(document)
+    with pytest.raises(ValueError, match=r"topik|kafkaa|alert_thresholds\.rsi|topic"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TICKHOUSE_KAFKA__TOPIK", "TICKHOUSE_TOPIC", "TICKHOUSE_KAFKA", "tickhouse_kafka__topic", "TICKHOUSE_KAFKA__TOPIC__X"],
+)
+@pytest.mark.parametrize("where", ["environment", ".env"])
+def test_an_unknown_variable_is_refused_by_name(name: str, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if where == "environment":
+        monkeypatch.setenv(name, "a")
+    else:
+        Path(".env").write_text(f"{name}=a\n")
+    with pytest.raises(ValueError, match=name):
+        load_settings()
+
+
+@pytest.mark.parametrize("document", ["- kafka", "hello", "kafka: ["])
+def test_a_file_that_holds_no_settings_is_refused_by_name(document: str) -> None:
+    Path("tickhouse.yaml").write_text(document)
+    with pytest.raises(ValueError, match=r"tickhouse\.yaml"):
+        load_settings()
+
+
+def test_a_file_whose_lines_are_commented_out_says_nothing() -> None:
+    Path("tickhouse.yaml").write_text("kafka:\n#  topic: a\nproducer:\n")
+    assert load_settings().kafka.topic == "bars"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("kafka.bootstrap_servers", ""),
+        ("kafka.topic", "a/b"),
+        ("kafka.partitions", 0),
+        ("kafka.offset_reset", "smallest"),
+        ("producer.acks", "2"),
+        ("producer.rate", 0),
+        ("producer.rate", float("inf")),
+        ("ingestor.flush_seconds", -1),
+        ("ingestor.flush_rows", 1.5),
+        ("storage.kind", "gcs"),
+        ("storage.kind", "s3"),
+        ("validation.max_quarantined_pct", 101),
+        ("analytics.indicators", ["macd"]),
+        ("analytics.alert_thresholds.rsi_overbought", 101),
+        ("api.port", 65536),
+        ("logging.level", "LOUD"),
+        ("logging.backups", -1),
+    ],
+)
+def test_a_refused_value_names_its_setting(path: str, value: Any) -> None:
+    Path("tickhouse.yaml").write_text(written({path: value}))
+    with pytest.raises(ValidationError) as refused:
+        load_settings()
+    place = ".".join(str(part) for part in refused.value.errors()[0]["loc"])
+    assert place.startswith(path) or (path == "storage.kind" and "storage.bucket" in str(refused.value))
+
+
+def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("tickhouse.yaml").write_text("producer: {rate: 5}")
+    monkeypatch.setenv("TICKHOUSE_PRODUCER__RATE", "")
+    assert load_settings().producer.rate == 5
+
+
+def test_a_variable_can_unset_what_the_file_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("tickhouse.yaml").write_text("producer: {rate: 5}\nlogging: {file: a.log}")
+    monkeypatch.setenv("TICKHOUSE_PRODUCER__RATE", "null")
+    monkeypatch.setenv("TICKHOUSE_LOGGING__FILE", "null")
+    loaded = load_settings()
+    assert loaded.producer.rate is None
+    assert loaded.logging.file is None
+
+
+@pytest.mark.parametrize("text", ["rsi_14,sma_20", "rsi_14, sma_20", '["rsi_14", "sma_20"]'])
+def test_indicators_are_a_list_in_the_environment(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKHOUSE_ANALYTICS__INDICATORS", text)
+    analytics = load_settings().analytics
+    assert analytics.indicators == ("rsi_14", "sma_20")
+    assert analytics.computed == ("sma_20", "rsi_14")
+
+
+def test_a_list_that_is_no_list_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKHOUSE_ANALYTICS__INDICATORS", '["rsi_14"')
+    with pytest.raises(ValueError, match="TICKHOUSE_ANALYTICS__INDICATORS"):
+        load_settings()
+
+
+@pytest.mark.parametrize(("given_", "computed"), [({"enabled": False}, ()), ({"indicators": []}, ()), ({}, INDICATORS)])
+def test_analytics_computes_what_is_chosen_and_nothing_when_off(given_: dict[str, Any], computed: tuple[str, ...]) -> None:
+    assert load_settings(analytics=given_).analytics.computed == computed
+
+
+def test_people_write_numbers_and_small_letters_too() -> None:
+    Path("tickhouse.yaml").write_text("producer: {acks: 1}\nlogging: {level: warning}\nstorage: {prefix: /a/b/}")
+    loaded = load_settings()
+    assert (loaded.producer.acks, loaded.logging.level, loaded.storage.prefix) == ("1", "WARNING", "a/b")
+
+
+def test_settings_cannot_be_changed() -> None:
+    loaded = load_settings()
+    with pytest.raises(ValidationError):
+        loaded.kafka.topic = "other"  # type: ignore[misc]
+
+
+@hypothesis_settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mine=st.sets(st.sampled_from(sorted(OTHER))), file=st.sets(st.sampled_from(sorted(OTHER))))
+def test_a_child_process_loads_exactly_these_settings_whatever_its_files_say(
+    mine: set[str], file: set[str], tmp_path: Path
+) -> None:
+    """Also an unset value, where the child's own tickhouse.yaml sets one."""
+    bucket = {"storage.bucket": "bars"}
+    Path("tickhouse.yaml").unlink(missing_ok=True)
+    parent = load_settings(**yaml.safe_load(written({path: OTHER[path] for path in mine} | bucket)))
+    Path("tickhouse.yaml").write_text(written({path: OTHER[path] for path in file} | bucket))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, text in as_environment(parent).items():
+            patch.setenv(name, text)
+        assert load_settings() == parent
+
+
+def test_a_childs_environment_starts_without_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKHOUSE_KAFKA__TOPIC", "a")
+    monkeypatch.setenv("SOMETHING_ELSE", "b")
+    base = process_environment()
+    assert base["SOMETHING_ELSE"] == "b"
+    assert not [name for name in base if name.startswith(PREFIX)]
