@@ -1,0 +1,1 @@
+"""The command line: every part's entry point, and the demo that runs them all together."""

@@ -29,7 +29,7 @@ time.sleep(600)
 
 @pytest.fixture
 def supervisor(tmp_path: Path) -> Supervisor:
-    return Supervisor(tmp_path / "logs", tmp_path, grace_seconds=1.0)
+    return Supervisor(tmp_path / "logs", grace_seconds=1.0)
 
 
 def spec(name: str, code: str, is_ready: Callable[[], bool] = lambda: True) -> ProcessSpec:
@@ -121,19 +121,14 @@ def test_resident_memory_counts_grandchildren(supervisor: Supervisor) -> None:
         assert supervisor.resident_bytes() > 2.5 * alone > 0
 
 
-def test_children_run_where_no_settings_file_lies(supervisor: Supervisor, tmp_path: Path) -> None:
-    with supervisor:
-        assert start_and_read(supervisor, "where", "import os; print(os.getcwd(), flush=True); import time; time.sleep(600)") == str(tmp_path)
-
-
 def test_children_and_grandchildren_of_a_killed_supervisor_end(tmp_path: Path) -> None:
     code = textwrap.dedent(
         f"""
         import os, sys, time
         from pathlib import Path
         from apps.cli.supervisor import ProcessSpec, Supervisor
-        with Supervisor(Path({str(tmp_path)!r}), Path({str(tmp_path)!r})) as supervisor:
-            supervisor.start(ProcessSpec("deaf", [sys.executable, "-c", {IGNORES_SIGTERM!r}], dict(os.environ)))
+        with Supervisor(Path({str(tmp_path)!r})) as supervisor:
+            supervisor.start(ProcessSpec("sleeper", [sys.executable, "-c", {SLEEPS!r}], dict(os.environ)))
             supervisor.start(ProcessSpec("parent", [sys.executable, "-c", {LEAVES_A_GRANDCHILD!r}], dict(os.environ)))
             while not (tmp := Path({str(tmp_path)!r}) / "parent.log").read_text().endswith("\\n"):
                 time.sleep(0.02)
@@ -148,5 +143,5 @@ def test_children_and_grandchildren_of_a_killed_supervisor_end(tmp_path: Path) -
         descendants = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert len(descendants) == 4  # the reaper, the deaf one, the parent and the grandchild
+    assert len(descendants) == 4  # the reaper, the sleeper, the parent and the grandchild
     assert wait_until(lambda: all(is_gone(each.pid) for each in descendants))

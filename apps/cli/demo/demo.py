@@ -1,0 +1,126 @@
+"""A demo from start to end."""
+
+from __future__ import annotations
+
+import time
+
+import pyarrow as pa
+from rich.console import Console
+
+from apps.cli.demo.feed import Feed, split_last_dates
+from apps.cli.demo.plan import DemoOptions, demo_settings, empty_folder, refuse_taken_ports
+from apps.cli.demo.processes import Stack
+from apps.cli.demo.report import DemoResult, StageDisplay, addresses_table, result_table
+from apps.cli.demo.stages import StageCounter, Stages
+from apps.cli.ending import interrupt_on_signals
+from apps.cli.supervisor import Supervisor
+from ingestion.sources import read_sample
+from tickhouse.settings import Settings
+from tickhouse.storage import open_storage
+
+LOOK_SECONDS = 0.25
+
+
+class DemoFailedError(RuntimeError):
+    """Not every bar came through, or not in time."""
+
+
+def run_demo(settings: Settings, options: DemoOptions, console: Console) -> None:
+    """Run it; what it started has ended when this returns or raises.
+
+    Raises ValueError when a port is taken, before anything is started; DemoFailedError, ProcessDiedError,
+    NotReadyError or FeedError when something goes wrong. With `is_exiting` an interruption is a failure too.
+    """
+    begun = time.monotonic()
+    own = demo_settings(settings)
+    refuse_taken_ports(own)
+    empty_folder(own)
+    console.print(f"This demo keeps its data in {own.data_dir}, and emptied it first. Ctrl-C ends everything.", soft_wrap=True)
+    is_done = False
+    with interrupt_on_signals(), Supervisor(own.log_path) as supervisor:
+        try:
+            stack = Stack(supervisor, own, console)
+            stack.start_building()
+            replay_and_report(stack, options, console, begun)
+            is_done = True
+            if not options.is_exiting:
+                console.print("Everything stays up until Ctrl-C.")
+                stack.keep_up()
+        finally:
+            console.print("Ending every process …")
+    if options.is_exiting and not is_done:
+        raise DemoFailedError("interrupted before everything was published and checked")
+    console.print("Every process has ended.")
+
+
+def replay_and_report(stack: Stack, options: DemoOptions, console: Console, begun: float) -> None:
+    """Replay the sample, wait until all of it is published, check the account, print the tables.
+
+    `begun` is when the demo was started, as `time.monotonic` tells it; the deadline counts from there.
+    """
+    bars = read_sample()
+    history, live = split_last_dates(bars, 0 if options.is_exiting else options.live_dates)
+    counter = StageCounter(stack.settings, open_storage(stack.settings))
+    with StageDisplay(console, bars.num_rows) as display:
+        watch = Watch(stack, counter, display, begun, options.deadline_seconds)
+        watch.replay(history)
+        first_snapshot_seconds = watch.first_snapshot_seconds
+        stack.start_serving()
+        if live.num_rows:
+            counter.waits.clear()
+            watch.replay(live, options.live_bars_per_second)
+        stack.wait_ready()
+    stages = watch.look()
+    check_account(stages, counter.account.total, bars.num_rows)
+    resident_bytes = stack.resident_bytes()
+    console.print(result_table(DemoResult(stages, counter.account, first_snapshot_seconds, counter.waits, resident_bytes)))
+    console.print(addresses_table(stack.settings))
+
+
+class Watch:
+    """Replays and looks on until what was replayed is published."""
+
+    def __init__(self, stack: Stack, counter: StageCounter, display: StageDisplay, begun: float, deadline_seconds: float) -> None:
+        self._stack = stack
+        self._counter = counter
+        self._display = display
+        self._begun = begun
+        self._deadline_seconds = deadline_seconds
+        self._feed = Feed(stack.settings)
+        self._replayed = 0
+        self.first_snapshot_seconds = 0.0
+
+    def replay(self, bars: pa.Table, bars_per_second: float | None = None) -> None:
+        """Replay the bars and return when a snapshot accounts for all that was replayed so far.
+
+        Raises DemoFailedError at the deadline, and as the feed and the supervisor do.
+        """
+        self._replayed += bars.num_rows
+        self._feed.start(bars, bars_per_second)
+        while self._feed.is_running() or self.look().published < self._replayed:
+            self.look()
+            self._stack.check()
+            if time.monotonic() - self._begun > self._deadline_seconds:
+                raise DemoFailedError(self._late())
+            time.sleep(LOOK_SECONDS)
+
+    def look(self) -> Stages:
+        """The rows at each stage now, which are shown too."""
+        stages = self._counter.look(self._feed.delivered)
+        if self._counter.account.snapshots and not self.first_snapshot_seconds:
+            self.first_snapshot_seconds = time.monotonic() - self._begun
+        self._display.show(stages)
+        return stages
+
+    def _late(self) -> str:
+        counts = ", ".join(f"{name} {rows:,}" for name, rows in self.look().as_dict().items())
+        return f"not everything was published within {self._deadline_seconds:g} s: {counts}. Logs: {self._stack.settings.log_path}"
+
+
+def check_account(stages: Stages, accounted: int, replayed: int) -> None:
+    """Raises DemoFailedError unless published + superseded + quarantined = replayed, and all of it was delivered once."""
+    if not replayed == stages.produced == stages.landed == accounted:
+        raise DemoFailedError(
+            f"of {replayed:,} bars replayed, {stages.produced:,} were delivered, {stages.landed:,} landed, "
+            f"and {accounted:,} are published, superseded or quarantined"
+        )

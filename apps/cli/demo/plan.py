@@ -1,0 +1,99 @@
+"""What a demo runs on: settings of its own, ports that are free, a folder that it may empty."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from apps.cli.readiness import is_free
+from apps.cli.start import with_changes
+from tickhouse.settings import LoggingSettings, ProducerSettings, Settings, StorageSettings
+
+FOLDER = "demo"
+LOOPBACK = "127.0.0.1"
+_MARK = ".tickhouse-demo"
+_KEPT = (_MARK, "dbt")
+"""The parsed dbt project is no data: set-up made it, and a demo starts sooner with it."""
+
+
+class FolderRefusedError(RuntimeError):
+    """The demo's folder holds something that no demo put there."""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """How a demo goes. Without `is_exiting` it stays until Ctrl-C; with it, everything is replayed at full speed, checked and ended."""
+
+    is_exiting: bool = False
+    live_dates: int = 252
+    live_bars_per_second: float = 20.0
+    deadline_seconds: float = 600.0
+
+
+def demo_settings(settings: Settings) -> Settings:
+    """The user's settings, but with a data folder, a lake and a broker that are the demo's own."""
+    port = settings.kafka.bootstrap_servers.split(",")[0].rpartition(":")[2]
+    own = settings.model_copy(
+        update={
+            "data_dir": settings.data_dir / FOLDER,
+            "storage": StorageSettings(),
+            "producer": ProducerSettings(acks=settings.producer.acks),
+            "logging": LoggingSettings(level=settings.logging.level, format=settings.logging.format),
+        }
+    )
+    return with_changes(own, "kafka", bootstrap_servers=f"{LOOPBACK}:{port}", offset_reset="earliest")
+
+
+def refuse_taken_ports(settings: Settings) -> None:
+    """Raises ValueError that names every setting whose port is taken, or wanted twice."""
+    wanted: dict[int, list[str]] = defaultdict(list)
+    taken = []
+    for name, host, port in _addresses(settings):
+        wanted[port].append(name)
+        if not is_free(host, port):
+            taken.append(f"port {port} of {host} is taken by another program: set {name} ({_variable(name)}) to a free one")
+    twice = [f"port {port} is wanted by {' and '.join(names)}: give each its own" for port, names in wanted.items() if len(names) > 1]
+    if taken or twice:
+        raise ValueError("\n".join(["nothing was started.", *taken, *twice]))
+
+
+def claim_folder(settings: Settings) -> Path:
+    """Make the demo's data folder, or what of it is missing, and mark it as the demo's.
+
+    Raises FolderRefusedError when it holds something and no mark.
+    """
+    folder = settings.data_dir
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
+        raise FolderRefusedError(f"{folder} holds files that no demo made: move them, or set data_dir to another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARK).touch()
+    return folder
+
+
+def empty_folder(settings: Settings) -> None:
+    """Claim the folder and remove what an earlier demo left in it. Raises as `claim_folder` does."""
+    for path in claim_folder(settings).iterdir():
+        if path.name in _KEPT:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _addresses(settings: Settings) -> list[tuple[str, str, int]]:
+    host, _, port = settings.kafka.bootstrap_servers.rpartition(":")
+    return [
+        ("kafka.bootstrap_servers", host, int(port)),
+        ("api.port", settings.api.host, settings.api.port),
+        ("pages.port", settings.pages.host, settings.pages.port),
+        ("dagster.port", settings.dagster.host, settings.dagster.port),
+        ("dagster.code_server_port", settings.dagster.host, settings.dagster.code_server_port),
+        ("docs.port", settings.docs.host, settings.docs.port),
+    ]
+
+
+def _variable(name: str) -> str:
+    return "TICKHOUSE_" + name.replace(".", "__").upper()

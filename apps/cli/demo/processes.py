@@ -1,0 +1,98 @@
+"""The processes of a demo: the same commands a person would type, each with the demo's settings."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+from rich.console import Console
+
+from apps.cli.dagster_stack import dagster_specs
+from apps.cli.readiness import is_answering, is_listening
+from apps.cli.start import with_changes
+from apps.cli.supervisor import ProcessSpec, Supervisor
+from ingestion.broker import BrokerUnavailableError, ensure_kafka
+from ingestion.kafka_runtime import find_java
+from ingestion.mock_broker import MockBroker
+from tickhouse.settings import Settings, as_environment, process_environment
+
+READY_SECONDS = 120.0
+
+
+class Stack:
+    """Everything a demo runs. `settings` name the broker that is really there."""
+
+    def __init__(self, supervisor: Supervisor, settings: Settings, console: Console) -> None:
+        self.settings = settings
+        self._supervisor = supervisor
+        self._console = console
+        self._mock: MockBroker | None = None
+
+    def start_building(self) -> None:
+        """Start what turns messages into snapshots: broker, Dagster, ingestor. Returns when the broker answers."""
+        self._start_broker()
+        for spec in dagster_specs(self.settings):  # takes as long as the broker needs to come up
+            self._supervisor.start(spec)
+        if self._mock is None:
+            self._supervisor.wait_ready("broker", READY_SECONDS)
+        self._supervisor.start(command_spec(self.settings, "ingestor", ["ingest"]))
+
+    def start_serving(self) -> None:
+        """Start what people and programs look at: API, pages, dbt docs. Does not wait."""
+        for spec in serving_specs(self.settings):
+            self._supervisor.start(spec)
+
+    def wait_ready(self) -> None:
+        """Return when everything started is ready. Raises as `Supervisor.wait_ready` does."""
+        for name in self._supervisor.names:
+            self._supervisor.wait_ready(name, READY_SECONDS)
+
+    def check(self) -> None:
+        """Raises ProcessDiedError when a process ended."""
+        self._supervisor.check()
+
+    def keep_up(self) -> None:
+        """Stay until interrupted. Raises ProcessDiedError when a process ends."""
+        while True:
+            self.check()
+            time.sleep(1)
+
+    def resident_bytes(self) -> int:
+        """Resident memory of all processes, this one included."""
+        return self._supervisor.resident_bytes() + int(psutil.Process().memory_info().rss)
+
+    def _start_broker(self) -> None:
+        """Start Kafka; where there is none to be had the mock, which lives in this process."""
+        try:
+            find_java()
+            ensure_kafka()
+        except BrokerUnavailableError as reason:
+            self._mock = MockBroker.start(str(reason))
+            self.settings = with_changes(self.settings, "kafka", bootstrap_servers=self._mock.bootstrap_servers)
+            self._console.print(f"[bold red]NO KAFKA BROKER:[/] a mock that keeps nothing stands in. {reason}", soft_wrap=True)
+            return
+        self._supervisor.start(broker_spec(self.settings))
+
+
+def broker_spec(settings: Settings) -> ProcessSpec:
+    """The broker; ready when its port is open, which Kafka does last."""
+    host, _, port = settings.kafka.bootstrap_servers.rpartition(":")
+    return command_spec(settings, "broker", ["broker"], lambda: is_listening(host, int(port)))
+
+
+def serving_specs(settings: Settings) -> list[ProcessSpec]:
+    """The API, the pages and the dbt docs; each is ready when it answers."""
+    api, pages, docs = settings.api, settings.pages, settings.docs
+    return [
+        command_spec(settings, "api", ["api"], lambda: is_answering(api.host, api.port, "/health")),
+        command_spec(settings, "pages", ["pages"], lambda: is_answering(pages.host, pages.port, "/_stcore/health")),
+        command_spec(settings, "dbt-docs", ["docs", "serve"], lambda: is_answering(docs.host, docs.port, "/")),
+    ]
+
+
+def command_spec(settings: Settings, name: str, arguments: list[str], is_ready: Callable[[], bool] = lambda: True) -> ProcessSpec:
+    """`tickhouse <arguments>` as a process under exactly these settings."""
+    environment = {**process_environment(), **as_environment(settings)}
+    return ProcessSpec(name, [sys.executable, "-m", "apps.cli", *arguments], environment, is_ready)

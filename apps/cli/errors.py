@@ -1,0 +1,52 @@
+"""How the command line tells what went wrong: one clear line, and a traceback only when asked."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import Abort, Exit, TyperException
+
+FAILED = 1
+REFUSED = 2
+"""The exit code when settings or arguments are at fault, and nothing was begun."""
+
+
+class Commands(TyperGroup):
+    """A group of commands whose errors end in a line on standard error and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. A ValueError exits with `REFUSED`, any other error with `FAILED`."""
+        try:
+            return super().invoke(ctx)
+        except (Exit, Abort, TyperException):
+            raise
+        except Exception as error:
+            if _is_debugging(ctx):
+                raise
+            typer.echo(f"tickhouse: {describe_error(error)}", err=True)
+            raise Exit(REFUSED if isinstance(error, ValueError) else FAILED) from None
+
+
+def describe_error(error: Exception) -> str:
+    """What to tell a person: the message alone where it is ours, with the kind of error where it is not."""
+    if hasattr(error, "errors") and hasattr(error, "error_count"):  # pydantic's ValidationError, not imported for its weight
+        return "\n".join(_refused_setting(entry) for entry in error.errors())
+    message = str(error) or repr(error)
+    ours = type(error).__module__.split(".")[0] in ("tickhouse", "ingestion", "transform", "orchestration", "apps")
+    if ours or isinstance(error, ValueError | OSError):
+        return message
+    return f"{type(error).__name__}: {message} (--debug shows where)"
+
+
+def _refused_setting(entry: dict[str, Any]) -> str:
+    name = ".".join(str(part) for part in entry["loc"])
+    reason = entry["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(entry["input"], dict) else f" (given: {entry['input']!r})"
+    return f"setting {name}: {reason}{given}" if name else reason
+
+
+def _is_debugging(ctx: Any) -> bool:
+    return bool(ctx.params.get("debug")) or logging.getLogger().getEffectiveLevel() <= logging.DEBUG

@@ -1,0 +1,84 @@
+"""Every setting as a line: name, environment variable, present value, default, meaning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from rich.table import Table
+
+from tickhouse.settings import Settings, environment_names
+
+
+@dataclass(frozen=True)
+class SettingLine:
+    """One setting. `value` and `default` are as JSON has them; None is unset."""
+
+    path: tuple[str, ...]
+    variable: str
+    value: Any
+    default: Any
+    meaning: str
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+
+def list_settings(settings: Settings) -> list[SettingLine]:
+    """Every setting there is, in the order of `tickhouse.settings`."""
+    values = settings.model_dump(mode="json")
+    return [_line(path, variable, values) for variable, path in environment_names().items()]
+
+
+def as_table(lines: Sequence[SettingLine]) -> Table:
+    """A table for a terminal; a value that is not the default stands out."""
+    table = Table(title="Settings", caption="Set one in tickhouse.yaml by its name, or in the environment by its variable.")
+    for column in ("Setting", "Value", "Default", "Meaning"):
+        table.add_column(column, overflow="fold")
+    for line in lines:
+        value = _text(line.value) if line.value == line.default else f"[bold]{_text(line.value)}[/bold]"
+        table.add_row(f"{line.name}\n[dim]{line.variable}[/dim]", value, _text(line.default), line.meaning)
+    return table
+
+
+def as_markdown(lines: Sequence[SettingLine]) -> str:
+    """A table of names, variables, defaults and meanings, without the present values."""
+    rows = [f"| `{line.name}` | `{line.variable}` | {_code(line.default)} | {line.meaning} |" for line in lines]
+    return "\n".join(["| setting | environment variable | default | meaning |", "| --- | --- | --- | --- |", *rows])
+
+
+def as_yaml(lines: Sequence[SettingLine]) -> str:
+    """A complete tickhouse.yaml with the present values, each under its meaning."""
+    written: list[str] = []
+    above: tuple[str, ...] = ()
+    for line in lines:
+        groups = line.path[:-1]
+        written += [f"{'  ' * depth}{name}:" for depth, name in enumerate(groups) if groups[: depth + 1] != above[: depth + 1]]
+        above = groups
+        indent = "  " * len(groups)
+        written += [f"{indent}# {line.meaning}", f"{indent}{line.path[-1]}: {json.dumps(line.value)}"]
+    return "\n".join(written)
+
+
+def _line(path: tuple[str, ...], variable: str, values: dict[str, Any]) -> SettingLine:
+    model: type[BaseModel] = Settings
+    for name in path[:-1]:
+        model, values = model.model_fields[name].annotation, values[name]  # type: ignore[assignment]
+    field = model.model_fields[path[-1]]
+    default = json.loads(json.dumps(field.default, default=str))
+    return SettingLine(path, variable, values[path[-1]], default, field.description or "")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "unset"
+    return ", ".join(value) if isinstance(value, list) else str(value) if not isinstance(value, bool) else str(value).lower()
+
+
+def _code(value: Any) -> str:
+    text = _text(value)
+    return text if value is None or not text else f"`{text}`"

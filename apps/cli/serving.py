@@ -1,0 +1,50 @@
+"""Commands for what people and programs touch: the API, the pages, the models' documentation."""
+
+from __future__ import annotations
+
+import typer
+
+from apps.cli.start import start
+
+_PANEL = "People and programs"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command(rich_help_panel=_PANEL)(api)
+    app.command(rich_help_panel=_PANEL)(pages)
+    docs = typer.Typer(no_args_is_help=True, help="The documentation of the dbt models: every column, and the lineage.")
+    docs.command("build")(docs_build)
+    docs.command("serve")(docs_serve)
+    app.add_typer(docs, name="docs", rich_help_panel=_PANEL)
+
+
+def api() -> None:
+    """Serve the published snapshot over HTTP; the endpoints are listed at /docs."""
+    from apps.api.main import run_api
+
+    run_api(start())
+
+
+def pages() -> None:
+    """Serve the pages: charts, indicators and alerts, for a browser."""
+    from apps.dashboard.main import run_pages
+
+    run_pages(start())
+
+
+def docs_build() -> None:
+    """Write the models' documentation as one page, with the warehouse's types and sizes."""
+    from transform.dbt import generate_docs
+    from transform.warehouse import build_lock
+
+    settings = start()
+    with build_lock(settings):
+        typer.echo(generate_docs(settings))
+
+
+def docs_serve() -> None:
+    """Serve the models' documentation; it is written first when there is none."""
+    from apps.cli.docs_site import serve_docs
+
+    serve_docs(start())

@@ -1,0 +1,47 @@
+"""Commands that look at the installation and make it ready."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from apps.cli.start import start
+
+_PANEL = "Look and set up"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command("settings", rich_help_panel=_PANEL)(settings_command)
+    app.command(rich_help_panel=_PANEL)(prepare)
+    app.command(rich_help_panel=_PANEL)(version)
+
+
+def settings_command(
+    shape: Annotated[Literal["table", "yaml", "markdown"], typer.Option("--format", help="How to print them.")] = "table",
+) -> None:
+    """Every setting: its name, environment variable, present value, default and meaning."""
+    from apps.cli.listing import as_markdown, as_table, as_yaml, list_settings
+
+    lines = list_settings(start())
+    if shape == "table":
+        from rich.console import Console
+
+        Console().print(as_table(lines))
+    else:
+        typer.echo(as_yaml(lines) if shape == "yaml" else as_markdown(lines))
+
+
+def prepare() -> None:
+    """Fetch Kafka and parse the dbt project, so that nothing else has to wait for them."""
+    from apps.cli.preparing import prepare_installation
+
+    prepare_installation(start(), say=typer.echo)
+
+
+def version() -> None:
+    """The installed version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(f"tickhouse {installed('tickhouse')}")

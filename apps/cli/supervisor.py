@@ -1,0 +1,151 @@
+"""Starts processes, waits until they are ready, notices a dead one, and ends them all, whatever happens to itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from apps.cli.reaper import end_marked, marked_processes
+
+POLL_SECONDS = 0.1
+TAIL_LINES = 20
+
+
+class ProcessDiedError(RuntimeError):
+    """A process ended unasked; the message holds its exit code and the end of its log."""
+
+
+class NotReadyError(RuntimeError):
+    """A process runs but did not become ready in time; the message holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """What to run. `is_ready` is asked again and again; it must return soon and not raise."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    is_ready: Callable[[], bool] = lambda: True
+
+
+class Supervisor:
+    """The processes one command started, each in a session of its own, its output in `<log_path>/<name>.log`.
+
+    All carry a mark in their environment that whatever they start inherits: by it their descendants are found and
+    ended too, also those that left their session. A reaper does the same when this process is killed.
+    """
+
+    def __init__(self, log_path: Path, grace_seconds: float = 8.0) -> None:
+        self.log_path = log_path
+        self._grace_seconds = grace_seconds
+        self._marker = f"SUPERVISED_{uuid.uuid4().hex}"
+        self._processes: dict[str, tuple[ProcessSpec, subprocess.Popen[bytes]]] = {}
+        self._reaper: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.log_path.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "apps.cli.reaper", self._marker]
+        self._reaper = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What was started, in that order."""
+        return tuple(self._processes)
+
+    def start(self, spec: ProcessSpec) -> None:
+        """Start it; do not wait. Raises OSError when the command cannot be run."""
+        with self.log_file(spec.name).open("ab") as output:
+            process = subprocess.Popen(
+                spec.command,
+                env={**spec.environment, self._marker: spec.name},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._processes[spec.name] = (spec, process)
+
+    def wait_ready(self, name: str, timeout_seconds: float) -> None:
+        """Return when the process says it is ready. Raises ProcessDiedError (also another's) or NotReadyError."""
+        spec, _process = self._processes[name]
+        deadline = time.monotonic() + timeout_seconds
+        while not spec.is_ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"{name} was not ready after {timeout_seconds:.0f} s{self._tail(name)}")
+            time.sleep(POLL_SECONDS)
+
+    def check(self) -> None:
+        """Raises ProcessDiedError naming the first process that ended."""
+        for name, (_spec, process) in self._processes.items():
+            if (code := process.poll()) is not None:
+                raise ProcessDiedError(f"{name} ended unasked ({_exit_text(code)}){self._tail(name)}")
+
+    def resident_bytes(self) -> int:
+        """Resident memory of everything started, descendants included; pages that processes share count once each."""
+        total = 0
+        for process in marked_processes(self._marker):
+            try:
+                total += process.memory_info().rss
+            except psutil.Error:
+                continue
+        return total
+
+    def stop(self) -> None:
+        """End all in reverse order of their start: SIGTERM, after the grace SIGKILL; then what they left behind.
+
+        Interrupted (a second Ctrl-C), the rest are killed at once.
+        """
+        try:
+            for _spec, process in reversed(self._processes.values()):
+                _end_group(process, self._grace_seconds)
+            end_marked(self._marker)
+        except KeyboardInterrupt:
+            end_marked(self._marker, grace_seconds=0)
+        finally:
+            for _spec, process in self._processes.values():
+                process.wait()
+            self._processes.clear()
+            self._dismiss_reaper()
+
+    def log_file(self, name: str) -> Path:
+        return self.log_path / f"{name}.log"
+
+    def _dismiss_reaper(self) -> None:
+        if self._reaper is not None and self._reaper.stdin is not None:
+            self._reaper.stdin.close()
+            self._reaper.wait()
+            self._reaper = None
+
+    def _tail(self, name: str) -> str:
+        lines = self.log_file(name).read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+        return "\n".join([f". The end of {self.log_file(name)}:", *lines]) if lines else f"; {self.log_file(name)} is empty"
+
+
+def _end_group(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(grace_seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _exit_text(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
