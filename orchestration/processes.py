@@ -27,13 +27,21 @@ def dagster_processes(settings: Settings) -> list[DagsterProcess]:
     """The code server, which loads the definitions once; the daemon, which runs the sensor; the web server."""
     chosen = settings.dagster
     environment = {**process_environment(), **as_environment(settings), "DAGSTER_HOME": str(settings.dagster_home)}
-    code_server = ("dagster", "api", "grpc", "-m", "orchestration.definitions", "-h", chosen.host, "-p", str(chosen.code_server_port))
+    code_server = (
+        "dagster",
+        "api",
+        "grpc",
+        "-m",
+        "orchestration.definitions",
+        "-h",
+        chosen.host,
+        "-p",
+        str(chosen.code_server_port),
+    )
     daemon = ("dagster._daemon", "run", "-w", str(WORKSPACE))
     webserver = ("dagster_webserver", "-w", str(WORKSPACE), "-h", chosen.host, "-p", str(chosen.port))
     commands = {"dagster-code-server": code_server, "dagster-daemon": daemon, "dagster-webserver": webserver}
-    return [
-        DagsterProcess(name, (sys.executable, "-m", *arguments), environment) for name, arguments in commands.items()
-    ]
+    return [DagsterProcess(name, (sys.executable, "-m", *arguments), environment) for name, arguments in commands.items()]
 
 
 def prepare_home(settings: Settings) -> Path:

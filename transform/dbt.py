@@ -144,7 +144,8 @@ tickhouse:
 def _node_results(result: dbtRunnerResult) -> list[NodeResult]:
     ran: Any = result.result
     return [
-        NodeResult(item.node.unique_id, str(item.status), item.execution_time, item.failures, item.message) for item in ran.results
+        NodeResult(item.node.unique_id, str(item.status), item.execution_time, item.failures, item.message)
+        for item in ran.results
     ]
 
 

@@ -67,4 +67,3 @@ def _changed_marts(connection: duckdb.DuckDBPyConnection, parent: Manifest | Non
             ordered = f"select {columns} from {name} order by symbol, interval, ts, {schema.names[0]}"
             changed[name] = connection.sql(ordered).to_arrow_table().cast(schema)
     return changed
-

@@ -50,6 +50,7 @@ def _batches(storage: Storage, slots: list[dict[str, Any]], change_seq: int) -> 
             bars = bars.filter(pc.invert(pc.is_in(bars["offset"], value_set=rejected)))
         constants = (slot["topic_begun_at"], slot["slot_seq"], change_seq)
         fields = [STAGED_SCHEMA.field(name) for name in ("topic_begun_at", "slot_seq", "change_seq")]
-        repeated = [pa.repeat(pa.scalar(value, field.type), bars.num_rows) for value, field in zip(constants, fields, strict=True)]
+        scalars = [pa.scalar(value, field.type) for value, field in zip(constants, fields, strict=True)]
+        repeated = [pa.repeat(scalar, bars.num_rows) for scalar in scalars]
         columns = [bars[name] for name in LANDED_SCHEMA.names] + repeated
         yield from pa.table(columns, schema=STAGED_SCHEMA).to_batches()

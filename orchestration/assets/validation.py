@@ -21,7 +21,10 @@ ROW_CHECK = "rows_are_valid"
     description="Slots with a validation record. A row that breaks a rule goes to quarantine with the rule's name.",
     check_specs=[
         dg.AssetCheckSpec(
-            BATCH_CHECK, asset=KEY, blocking=True, description="The batch keeps the bar contract, and few enough rows are quarantined."
+            BATCH_CHECK,
+            asset=KEY,
+            blocking=True,
+            description="The batch keeps the bar contract, and few enough rows are quarantined.",
         ),
         dg.AssetCheckSpec(ROW_CHECK, asset=KEY, description="No row was quarantined."),
     ],

@@ -47,9 +47,7 @@ def quarantined(lake: Lake) -> list[dict[str, Any]]:
 def test_each_broken_rule_is_named_and_the_good_rows_go_on(lake: Lake) -> None:
     bad = [{**bar(rule, 0, 100.0), **broken} for rule, broken in BROKEN.items()]
     lake.land(bad + [bar("GOOD", day, 100.0) for day in range(3 * len(bad))])
-    manifest = run_build(
-        lake.settings.model_copy(update={"validation": ValidationSettings(max_quarantined_pct=50)})
-    ).manifest
+    manifest = run_build(lake.settings.model_copy(update={"validation": ValidationSettings(max_quarantined_pct=50)})).manifest
     assert manifest.balance.quarantined == len(BROKEN)
     assert manifest.balance.landed == manifest.balance.current + manifest.balance.superseded + manifest.balance.quarantined
     reasons = {row["symbol"]: row["reasons"] for row in quarantined(lake)}
@@ -86,4 +84,3 @@ def test_a_slot_without_a_record_reaches_no_model(lake: Lake) -> None:
         with open_warehouse(lake.settings) as connection:
             symbols = connection.execute("select distinct symbol from stg_bar order by symbol").fetchall()
     assert symbols == [("A",)], "neither the slot without a record, nor what comes after it"
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from tickhouse.storage import ObjectMissingError, Storage
 from transform.snapshot.manifest import MANIFESTS, Manifest, manifest_key, read_manifest
@@ -18,9 +19,7 @@ def remove_expired(storage: Storage, retention: timedelta, now: datetime | None 
     """
     moment = now or datetime.now(UTC)
     manifests = [read_manifest(storage, int(name.split(".")[0])) for name in storage.list_after(MANIFESTS)]
-    expired = [
-        manifest for manifest, successor in zip(manifests, manifests[1:], strict=False) if moment - successor.published_at > retention
-    ]
+    expired = [manifest for manifest, successor in pairwise(manifests) if moment - successor.published_at > retention]
     removed = [manifest for manifest in expired if _remove_manifest(storage, manifest)]
     kept = {key for manifest in manifests if manifest not in removed for key in _files(manifest)}
     for key in {key for manifest in removed for key in _files(manifest)} - kept:

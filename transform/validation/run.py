@@ -81,7 +81,9 @@ class _Suites:
         self._definition = asset.add_batch_definition_whole_dataframe("batch")
         self.batch, self.row = batch_suite(), row_suite()
         self.fingerprint = fingerprint(self.batch, self.row)
-        self.rules = tuple(e.meta[RULE] for suite in (self.batch, self.row) for e in suite.expectations)
+        self.rules = tuple(
+            _rule(expectation.configuration) for suite in (self.batch, self.row) for expectation in suite.expectations
+        )
 
     def check(self, suite: gx.ExpectationSuite, frame: pd.DataFrame) -> dict[str, Any]:
         """Each failed rule with its result. Raises ValidationError for a rule that could not be evaluated."""
@@ -89,8 +91,12 @@ class _Suites:
         results = batch.validate(suite, result_format="COMPLETE").results
         for result in results:
             if broken := _exception(result.exception_info):
-                raise ValidationError(f"rule {result.expectation_config.meta[RULE]} could not be evaluated: {broken}")
-        return {result.expectation_config.meta[RULE]: result.result for result in results if not result.success}
+                raise ValidationError(f"rule {_rule(result.expectation_config)} could not be evaluated: {broken}")
+        return {_rule(result.expectation_config): result.result for result in results if not result.success}
+
+
+def _rule(configuration: Any) -> str:
+    return configuration.meta[RULE]
 
 
 def _exception(info: dict[str, Any] | None) -> str | None:
@@ -130,7 +136,8 @@ def _validate(
         return
     first = 0
     for slot, rows in zip(slots, tables, strict=True):
-        _record(storage, suites.fingerprint, slot, rows, {i - first: reasons[i] for i in reasons if first <= i < first + rows.num_rows})
+        own = {row - first: broken for row, broken in reasons.items() if first <= row < first + rows.num_rows}
+        _record(storage, suites.fingerprint, slot, rows, own)
         first += rows.num_rows
     outcome.slots += len(slots)
     outcome.rows += table.num_rows

@@ -23,7 +23,9 @@ def batch_suite() -> gx.ExpectationSuite:
     return gx.ExpectationSuite(
         name="landed_bars_batch",
         expectations=[
-            gxe.ExpectTableColumnsToMatchSet(column_set=LANDED_SCHEMA.names, exact_match=False, meta={RULE: "has_the_contract_columns"}),
+            gxe.ExpectTableColumnsToMatchSet(
+                column_set=LANDED_SCHEMA.names, exact_match=False, meta={RULE: "has_the_contract_columns"}
+            ),
             gxe.ExpectTableRowCountToBeBetween(min_value=1, meta={RULE: "has_rows"}),
             *(
                 gxe.ExpectColumnValuesToBeOfType(column=name, type_="float64", meta={RULE: f"{name}_is_a_number"})

@@ -15,9 +15,9 @@ from transform.indicators.kernel import OUTPUTS, STATE, advance
 
 Floats = NDArray[np.float64]
 
-prices = st.lists(
-    st.one_of(st.floats(1, 1000), st.integers(90, 110).map(float), st.just(100.0)), min_size=1, max_size=120
-).map(np.array)
+prices = st.lists(st.one_of(st.floats(1, 1000), st.integers(90, 110).map(float), st.just(100.0)), min_size=1, max_size=120).map(
+    np.array
+)
 
 
 def whole(close: Floats, volume: Floats) -> tuple[dict[str, Floats], Floats]:

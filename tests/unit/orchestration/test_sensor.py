@@ -1,0 +1,89 @@
+"""The sensor asks for one run for all that is new, and again, less and less often, for what failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+import pytest
+from lake import Lake, bar
+
+from orchestration.definitions import definitions
+from orchestration.resources import Platform
+from orchestration.sensors import LONGEST_BACKOFF_SECONDS, Cursor, new_slots, next_request, run_key, unpublished_ends
+from tickhouse.settings import Settings, as_environment
+from transform.build import run_build
+
+
+@pytest.fixture
+def lake(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    for name, value in as_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    return Lake(settings)
+
+
+def tick(instance: dg.DagsterInstance, cursor: str | None = None) -> Any:
+    context = dg.build_sensor_context(instance, cursor=cursor, definitions=definitions())
+    return new_slots(context, platform=Platform())
+
+
+def test_nothing_landed_asks_for_nothing(lake: Lake) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert isinstance(tick(instance), dg.SkipReason)
+
+
+def test_all_that_landed_is_one_run_until_it_is_published(lake: Lake) -> None:
+    lake.land([bar("A", 0, 1.0)])
+    lake.land([bar("A", 1, 1.0)])
+    with dg.DagsterInstance.ephemeral() as instance:
+        asked = tick(instance)
+        assert len(asked.run_requests) == 1
+        run_build(lake.settings)
+        assert isinstance(tick(instance, asked.cursor), dg.SkipReason)
+
+
+def test_a_look_walks_only_what_is_new(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.land([bar("A", 0, 1.0)])
+    known = unpublished_ends(lake.storage, {})
+    lake.land([bar("A", 1, 1.0)])
+    walked = []
+    from orchestration import sensors
+
+    monkeypatch.setattr(sensors, "walk", lambda storage, chain, at: walked.append(at) or ())
+    unpublished_ends(lake.storage, known)
+    assert walked == [1]
+
+
+def test_no_run_is_asked_for_while_one_is_in_progress(lake: Lake) -> None:
+    lake.land([bar("A", 0, 1.0)])
+    with dg.DagsterInstance.ephemeral() as instance:
+        job = definitions().get_repository_def().get_job("build")
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        skipped = tick(instance)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "in progress" in (skipped.skip_message or "")
+
+
+def test_a_failed_range_waits_twice_as_long_each_time() -> None:
+    ends = {"chain": 10}
+    cursor, wait = next_request(Cursor({}), ends, 100.0)
+    assert wait == 0
+    waits, keys = [], {run_key(cursor)}
+    for _ in range(12):
+        asked, wait = next_request(cursor, ends, cursor.requested_at)
+        waits.append(wait)
+        keys.add(run_key(asked))
+        cursor = asked
+    assert waits[:4] == [1, 2, 4, 8]
+    assert max(waits) == LONGEST_BACKOFF_SECONDS
+    assert len(keys) == 13, "each attempt is a run of its own"
+
+
+def test_new_slots_after_a_failure_are_asked_for_at_once() -> None:
+    failed = Cursor({"chain": 10}, attempt=5, requested_at=100.0)
+    asked, wait = next_request(failed, {"chain": 11}, 100.1)
+    assert (asked.attempt, wait) == (0, 0.0)
+
+
+def test_a_repeated_tick_has_the_same_run_key() -> None:
+    assert run_key(Cursor({"a": 1, "b": 2})) == run_key(Cursor({"b": 2, "a": 1}, requested_at=9.0))

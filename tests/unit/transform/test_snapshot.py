@@ -1,0 +1,104 @@
+"""A reader sees one snapshot whole; retention takes nothing from under it; publishers cannot overtake each other."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from tickhouse.settings import Settings
+from tickhouse.storage import Storage, open_storage
+from transform.marts import FCT_ALERT, FCT_ALERT_SCHEMA, FCT_INDICATOR, FCT_INDICATOR_SCHEMA
+from transform.snapshot import publish as publishing
+from transform.snapshot.manifest import Balance, Manifest, latest_manifest, latest_number, manifest_key
+from transform.snapshot.publish import Publication, PublishConflictError, publish
+from transform.snapshot.read import SnapshotReader
+from transform.snapshot.retention import remove_expired
+
+LATER = datetime.now(UTC) + timedelta(days=1)
+
+
+@pytest.fixture
+def storage(settings: Settings) -> Storage:
+    return open_storage(settings)
+
+
+def publication(build_seq: int, *, with_alerts: bool = True) -> Publication:
+    """A snapshot whose every row carries `build_seq`."""
+    bars = pa.Table.from_pylist([{"symbol": "A", "change_seq": build_seq}] * build_seq, schema=FCT_INDICATOR_SCHEMA)
+    alerts = pa.Table.from_pylist([{"symbol": "A", "change_seq": build_seq}], schema=FCT_ALERT_SCHEMA)
+    tables = {FCT_INDICATOR: bars, **({FCT_ALERT: alerts} if with_alerts else {})}
+    balance = Balance(landed=build_seq, current=build_seq, superseded=0, quarantined=0)
+    return Publication(build_seq, {"chain": build_seq}, balance, None, tables)
+
+
+def bars_seen(reader: SnapshotReader) -> list[int]:
+    with reader.pin() as snapshot:
+        assert snapshot is not None
+        return snapshot.query(f"select change_seq from {FCT_INDICATOR}")["change_seq"].to_pylist()
+
+
+def files_of(manifest: Manifest) -> set[str]:
+    return {file.key for mart in manifest.marts.values() for file in mart.files}
+
+
+def test_before_anything_is_published_a_reader_sees_nothing(storage: Storage) -> None:
+    with SnapshotReader(storage).pin() as snapshot:
+        assert snapshot is None
+
+
+def test_each_snapshot_names_the_one_before_it(storage: Storage) -> None:
+    manifests = [publish(storage, publication(number)) for number in (1, 2, 3)]
+    assert [(manifest.number, manifest.parent) for manifest in manifests] == [(0, None), (1, 0), (2, 1)]
+    assert latest_number(storage) == 2
+    assert bars_seen(SnapshotReader(storage)) == [3, 3, 3]
+
+
+def test_a_pinned_reader_keeps_its_snapshot_while_others_are_published(storage: Storage) -> None:
+    publish(storage, publication(1))
+    reader = SnapshotReader(storage)
+    with reader.pin() as pinned:
+        assert pinned is not None
+        publish(storage, publication(2))
+        assert pinned.query(f"select change_seq from {FCT_INDICATOR}")["change_seq"].to_pylist() == [1]
+        assert bars_seen(reader) == [2, 2]
+
+
+def test_a_mart_that_did_not_change_keeps_its_files(storage: Storage) -> None:
+    first = publish(storage, publication(1))
+    second = publish(storage, publication(2, with_alerts=False))
+    assert second.marts[FCT_ALERT] == first.marts[FCT_ALERT]
+    assert second.marts[FCT_INDICATOR] != first.marts[FCT_INDICATOR]
+
+
+def test_retention_removes_what_only_old_snapshots_refer_to(storage: Storage) -> None:
+    first = publish(storage, publication(1))
+    second = publish(storage, publication(2, with_alerts=False))
+    assert remove_expired(storage, timedelta(hours=1)) == 0, "too young"
+    assert remove_expired(storage, timedelta(hours=1), LATER) == 1
+    assert not storage.exists(manifest_key(first.number))
+    assert all(storage.exists(key) for key in files_of(second)), "the alerts file is the first one's, and still referred to"
+    assert not any(storage.exists(key) for key in files_of(first) - files_of(second))
+    assert bars_seen(SnapshotReader(storage)) == [2, 2]
+
+
+def test_retention_takes_no_snapshot_from_under_a_reader(storage: Storage) -> None:
+    first = publish(storage, publication(1))
+    with SnapshotReader(storage).pin() as pinned:
+        assert pinned is not None
+        publish(storage, publication(2))
+        assert remove_expired(storage, timedelta(0), LATER) == 0
+        assert pinned.query(f"select count(*) as n from {FCT_ALERT}").to_pylist() == [{"n": 1}]
+    assert remove_expired(storage, timedelta(0), LATER) == 1
+    assert not any(storage.exists(key) for key in files_of(first))
+
+
+def test_of_two_publishers_the_slower_is_told(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(storage, publication(1))
+    stale = latest_manifest(storage)
+    publish(storage, publication(2))
+    monkeypatch.setattr(publishing, "latest_manifest", lambda _storage: stale)
+    with pytest.raises(PublishConflictError):
+        publish(storage, publication(3))
+    assert bars_seen(SnapshotReader(storage)) == [2, 2]
