@@ -15,24 +15,21 @@ from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
 from string import Template
-from typing import Protocol, Self
+from typing import Self
 
 import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from ingestion.kafka_runtime import RESOURCES, BrokerUnavailableError, ensure_kafka, find_java
-from ingestion.mock_broker import MockBroker
 from tickhouse.settings import Settings
 
 __all__ = [
     "BrokerError",
     "BrokerUnavailableError",
     "KafkaBroker",
-    "RunningBroker",
     "ensure_kafka",
     "run_broker",
-    "start_any_broker",
     "wait_until_ready",
 ]
 
@@ -50,26 +47,12 @@ class BrokerError(RuntimeError):
     """The broker did not start, or ended unasked; the message ends with the tail of its log."""
 
 
-class RunningBroker(Protocol):
-    """A broker that answers. What a broker that is not durable was told is gone when it stops, or before."""
-
-    @property
-    def bootstrap_servers(self) -> str: ...
-
-    @property
-    def is_durable(self) -> bool: ...
-
-    def stop(self) -> None: ...
-
-
 class KafkaBroker:
     """One Apache Kafka node, controller included, whose data and log are under `data_dir`.
 
     Port 0 is a free one, chosen at the first start and kept by later ones. A broker that was stopped or
     killed is started again on the same data. It ends with this process, also when that is killed.
     """
-
-    is_durable = True
 
     def __init__(self, data_dir: Path, port: int = 0, cache: Path | None = None) -> None:
         self.data_dir = data_dir
@@ -243,18 +226,6 @@ def run_broker(settings: Settings) -> None:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def start_any_broker(settings: Settings) -> RunningBroker:
-    """The broker of `kafka.bootstrap_servers`; where this machine cannot run one, a mock, which is loudly not durable.
-
-    The mock listens on a port of its own: use the answer's `bootstrap_servers`. Raises BrokerError as `KafkaBroker.start` does.
-    """
-    broker = KafkaBroker(settings.kafka_path, _local_port(settings))
-    try:
-        return broker.start()
-    except BrokerUnavailableError as reason:
-        return MockBroker.start(str(reason))
 
 
 def _local_port(settings: Settings) -> int:

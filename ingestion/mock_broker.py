@@ -18,8 +18,6 @@ class MockBroker:
     producers', a consumer's first join takes 3 s, assignment is by range only, and there are no transactions.
     """
 
-    is_durable = False
-
     def __init__(self, host: Producer, bootstrap_servers: str) -> None:
         self._host: Producer | None = host
         self.bootstrap_servers = bootstrap_servers
