@@ -14,7 +14,7 @@ from ingestion.sources import FEED_SCHEMA
 from tickhouse.bar import BAR_SCHEMA
 
 PRODUCED_AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 NUMBER = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 TIME = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 BAR = st.fixed_dictionaries(

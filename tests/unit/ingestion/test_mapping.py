@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ingestion.sources.mapping import MAPPABLE, REQUIRED, SHAPES, SourceError, choose_mapping, parse_mapping
 
 OWN = dict(zip(REQUIRED, REQUIRED, strict=True))
-COLUMN = st.text(st.characters(exclude_characters=",", exclude_categories=("Cc", "Cs")), min_size=1).filter(
+COLUMN = st.text(st.characters(exclude_characters=",", exclude_categories=["Cc", "Cs"]), min_size=1).filter(
     lambda text: text.strip() == text
 )
 
@@ -50,28 +50,28 @@ def test_unknown_columns_are_answered_with_what_there_is_and_the_way_to_map() ->
 
 
 def test_a_file_without_any_symbol_is_told_of_the_option() -> None:
-    with pytest.raises(SourceError, match="--symbol <symbol>"):
+    with pytest.raises(SourceError, match=r"--symbol <symbol>"):
         choose_mapping(["Date", "Open", "High", "Low", "Close", "Volume"])
 
 
 def test_a_mapped_column_that_is_not_there_is_named() -> None:
-    with pytest.raises(SourceError, match="no column 'Last'.* It has: symbol, ts"):
+    with pytest.raises(SourceError, match=r"no column 'Last'.* It has: symbol, ts"):
         choose_mapping(list(OWN), given={"close": "Last"})
 
 
 def test_a_column_that_is_there_twice_is_refused() -> None:
-    with pytest.raises(SourceError, match="more than one column 'close'"):
+    with pytest.raises(SourceError, match=r"more than one column 'close'"):
         choose_mapping([*OWN, "close"])
 
 
 def test_a_field_that_no_bar_has_is_refused() -> None:
-    with pytest.raises(SourceError, match="no field price to map to; its fields are symbol, ts"):
+    with pytest.raises(SourceError, match=r"no field price to map to; its fields are symbol, ts"):
         parse_mapping("price=Last")
 
 
 @pytest.mark.parametrize("text", ["", "close", "close=", "=Last", "close=Last,", "close=Last,close=Close"])
 def test_a_mapping_that_cannot_be_read_is_refused(text: str) -> None:
-    with pytest.raises(SourceError, match="mapping"):
+    with pytest.raises(SourceError, match=r"mapping"):
         parse_mapping(text)
 
 
