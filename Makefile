@@ -75,7 +75,8 @@ $(VENV)/.locked: requirements.lock $(VENV)/.uv-$(UV_VERSION)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
 	@touch $@
 
-$(VENV)/.project: pyproject.toml $(VENV)/.locked
+# An editable install knows the packages there were: one more and it is made anew.
+$(VENV)/.project: pyproject.toml $(wildcard */__init__.py) $(VENV)/.locked
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

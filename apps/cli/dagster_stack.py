@@ -34,7 +34,9 @@ def run_dagster(settings: Settings, say: Callable[[str], None]) -> None:
         for spec in dagster_specs(settings):
             supervisor.start(spec)
             supervisor.wait_ready(spec.name, READY_SECONDS)
-        say(f"Dagster is at {url(settings.dagster.host, settings.dagster.port)}; logs are in {settings.log_path}. Ctrl-C ends it.")
+        say(
+            f"Dagster is at {url(settings.dagster.host, settings.dagster.port)}; logs are in {settings.log_path}. Ctrl-C ends it."
+        )
         while True:
             supervisor.check()
             time.sleep(1)

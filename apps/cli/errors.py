@@ -33,7 +33,7 @@ class Commands(TyperGroup):
 def describe_error(error: Exception) -> str:
     """What to tell a person: the message alone where it is ours, with the kind of error where it is not."""
     if hasattr(error, "errors") and hasattr(error, "error_count"):  # pydantic's ValidationError, not imported for its weight
-        return "\n".join(_refused_setting(entry) for entry in error.errors())
+        return describe_refusals(error)
     message = str(error) or repr(error)
     ours = type(error).__module__.split(".")[0] in ("tickhouse", "ingestion", "transform", "orchestration", "apps")
     if ours or isinstance(error, ValueError | OSError):
@@ -41,8 +41,13 @@ def describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {message} (--debug shows where)"
 
 
-def _refused_setting(entry: dict[str, Any]) -> str:
-    name = ".".join(str(part) for part in entry["loc"])
+def describe_refusals(error: Any, group: str | None = None) -> str:
+    """A line for each setting that pydantic's ValidationError refuses; `group` is where in the settings it looked."""
+    return "\n".join(_refusal(entry, group) for entry in error.errors())
+
+
+def _refusal(entry: dict[str, Any], group: str | None) -> str:
+    name = ".".join(str(part) for part in ((group,) if group else ()) + tuple(entry["loc"]))
     reason = entry["msg"].removeprefix("Value error, ")
     given = "" if isinstance(entry["input"], dict) else f" (given: {entry['input']!r})"
     return f"setting {name}: {reason}{given}" if name else reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -19,7 +18,9 @@ Rate = Annotated[float | None, typer.Option(help="Bars a second; as fast as the 
 MaxMessages = Annotated[int | None, typer.Option(help="Stop after so many.")]
 Loop = Annotated[bool | None, typer.Option("--loop/--no-loop", help="Begin again at the end, until stopped.", show_default=False)]
 Acks = Annotated[Literal["all", "1", "0"] | None, typer.Option(help="Broker acknowledgements to wait for.")]
-Feed = Annotated[str, typer.Argument(metavar="FILE|sample", help="A CSV or Parquet file, or the sample: five stocks, 13 years, daily.")]
+Feed = Annotated[
+    str, typer.Argument(metavar="FILE|sample", help="A CSV or Parquet file, or the sample: five stocks, 13 years, daily.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,16 +43,18 @@ def broker() -> None:
 
 def topic_create() -> None:
     """Make the topic of the settings; one that exists is left as it is."""
+    from apps.cli.topic import topic_text
     from ingestion.topic import ensure_topic
 
-    typer.echo(ensure_topic(start()))
+    typer.echo(topic_text(ensure_topic(start())))
 
 
 def topic_describe() -> None:
     """The topic as the broker has it: its id, partitions, and whose clock its messages carry."""
+    from apps.cli.topic import topic_text
     from ingestion.topic import describe_topic
 
-    typer.echo(describe_topic(start()))
+    typer.echo(topic_text(describe_topic(start())))
 
 
 def replay(

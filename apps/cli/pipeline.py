@@ -34,8 +34,14 @@ def status() -> None:
     """How far each part has come: offsets per partition, lag, the newest snapshot."""
     from rich.console import Console
 
-    from apps.cli.status import read_status, status_report
+    from apps.cli.status import read_broker_ends, read_status, status_report
+    from ingestion.topic import BrokerUnreachableError, TopicMissingError
     from tickhouse.storage import open_storage
 
     settings = start()
-    Console().print(status_report(read_status(open_storage(settings))))
+    ends = {}
+    try:
+        ends = read_broker_ends(settings)
+    except (BrokerUnreachableError, TopicMissingError) as reason:
+        typer.echo(f"Without Kafka's side: {reason}", err=True)
+    Console().print(status_report(read_status(open_storage(settings), ends)))

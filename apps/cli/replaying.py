@@ -40,7 +40,9 @@ def replay_with_progress(settings: Settings, bars: pa.Table) -> None:
         Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress,
     ):
         task = progress.add_task(f"to topic {settings.kafka.topic}", total=None)
-        report = replay(settings, bars, on_progress=lambda sent, total: progress.update(task, completed=sent, total=total), stop=stop)
+        report = replay(
+            settings, bars, on_progress=lambda sent, total: progress.update(task, completed=sent, total=total), stop=stop
+        )
     rate = report.delivered / report.seconds if report.seconds else 0
     Console().print(f"{report.delivered:,} bars delivered to {settings.kafka.topic} in {report.seconds:.1f} s ({rate:,.0f}/s)")
     if report.failed:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from apps.cli.errors import describe_refusals
+
 if TYPE_CHECKING:
     from tickhouse.settings import Settings
 
@@ -25,6 +27,11 @@ def start(group: str | None = None, **changes: Any) -> Settings:
 
 def with_changes(settings: Settings, group: str, **changes: Any) -> Settings:
     """`settings` with some of a group's values replaced. Raises ValueError when one is refused."""
+    from pydantic import ValidationError
+
     before = getattr(settings, group)
-    after = type(before).model_validate({**before.model_dump(), **changes})
+    try:
+        after = type(before).model_validate({**before.model_dump(), **changes})
+    except ValidationError as error:
+        raise ValueError(describe_refusals(error, group)) from None
     return settings.model_copy(update={group: after})

@@ -12,6 +12,9 @@ from rich.text import Text
 
 from ingestion.chain.slot import Chain
 from ingestion.chain.walk import find_chains, read_genesis, walk
+from ingestion.ends import topic_ends
+from ingestion.topic import describe_topic
+from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.snapshot.manifest import Manifest, latest_manifest
 from transform.validation.record import validated_end
@@ -41,12 +44,18 @@ class Status:
     manifest: Manifest | None
 
 
-def read_status(storage: Storage, broker_ends: Mapping[tuple[str, int], int] | None = None) -> Status:
+def read_status(storage: Storage, broker_ends: Mapping[tuple[str, int], int]) -> Status:
     """Read the lake; `broker_ends` maps (topic id, partition) to the topic's end, where a broker was asked."""
     manifest = latest_manifest(storage)
     published = {} if manifest is None else manifest.watermark
-    partitions = tuple(_partition(storage, chain, published, broker_ends or {}) for chain in find_chains(storage))
+    partitions = tuple(_partition(storage, chain, published, broker_ends) for chain in find_chains(storage))
     return Status(partitions, manifest)
+
+
+def read_broker_ends(settings: Settings) -> dict[tuple[str, int], int]:
+    """(topic id, partition) → the topic's end, as the broker of the settings has it; raises as `describe_topic` does."""
+    topic = describe_topic(settings)
+    return {(topic.topic_id, partition): end for partition, end in topic_ends(settings, topic).items()}
 
 
 def _partition(

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("pandas", "pyarrow", "duckdb", "dbt", "dagster", "great_expectations", "streamlit", "fastapi", "confluent_kafka", "numba")
+HEAVY = (
+    "pandas",
+    "pyarrow",
+    "duckdb",
+    "dbt",
+    "dagster",
+    "great_expectations",
+    "streamlit",
+    "fastapi",
+    "confluent_kafka",
+    "numba",
+)
 
 
 def test_the_contracts_hold() -> None:

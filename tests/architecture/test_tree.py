@@ -60,7 +60,11 @@ def test_names_say_what_a_thing_is() -> None:
     for path in python_files(*PACKAGES):
         names = {*path.relative_to(ROOT).with_suffix("").parts}
         names |= {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-        vague |= {f"{path.relative_to(ROOT)}: {name}" for name in names if VAGUE & {name.lower(), *re.split(r"_|(?<=[a-z])(?=[A-Z])", name)}}
+        vague |= {
+            f"{path.relative_to(ROOT)}: {name}"
+            for name in names
+            if VAGUE & {name.lower(), *re.split(r"_|(?<=[a-z])(?=[A-Z])", name)}
+        }
     assert vague == set()
 
 
@@ -69,7 +73,12 @@ def test_only_settings_reads_the_environment() -> None:
     for path in python_files(*PACKAGES):
         for node in ast.walk(ast.parse(path.read_text())):
             names = {"environ", "environb", "getenv", "putenv", "unsetenv"}
-            if isinstance(node, ast.Attribute) and node.attr in names and isinstance(node.value, ast.Name) and node.value.id == "os":
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in names
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "os"
+            ):
                 readers.append(f"{path.relative_to(ROOT)}:{node.lineno}")
             if isinstance(node, ast.ImportFrom) and node.module == "os" and names & {alias.name for alias in node.names}:
                 readers.append(f"{path.relative_to(ROOT)}:{node.lineno}")

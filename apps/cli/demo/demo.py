@@ -114,7 +114,9 @@ class Watch:
 
     def _late(self) -> str:
         counts = ", ".join(f"{name} {rows:,}" for name, rows in self.look().as_dict().items())
-        return f"not everything was published within {self._deadline_seconds:g} s: {counts}. Logs: {self._stack.settings.log_path}"
+        return (
+            f"not everything was published within {self._deadline_seconds:g} s: {counts}. Logs: {self._stack.settings.log_path}"
+        )
 
 
 def check_account(stages: Stages, accounted: int, replayed: int) -> None:

@@ -54,7 +54,9 @@ def refuse_taken_ports(settings: Settings) -> None:
         wanted[port].append(name)
         if not is_free(host, port):
             taken.append(f"port {port} of {host} is taken by another program: set {name} ({_variable(name)}) to a free one")
-    twice = [f"port {port} is wanted by {' and '.join(names)}: give each its own" for port, names in wanted.items() if len(names) > 1]
+    twice = [
+        f"port {port} is wanted by {' and '.join(names)}: give each its own" for port, names in wanted.items() if len(names) > 1
+    ]
     if taken or twice:
         raise ValueError("\n".join(["nothing was started.", *taken, *twice]))
 

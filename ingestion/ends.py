@@ -1,0 +1,24 @@
+"""Where a topic ends, for whoever wants to know how far behind the lake is."""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from ingestion.topic import BrokerUnreachableError, TopicIdentity
+from tickhouse.settings import Settings
+
+_SECONDS = 5.0
+
+
+def topic_ends(settings: Settings, topic: TopicIdentity) -> dict[int, int]:
+    """Partition → the offset after its last message. Joins no group. Raises BrokerUnreachableError when a broker does not answer."""
+    consumer = Consumer({"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": settings.kafka.group, "log_level": 0})
+    try:
+        partitions = [TopicPartition(topic.name, partition) for partition in range(topic.partitions)]
+        return {each.partition: consumer.get_watermark_offsets(each, timeout=_SECONDS)[1] for each in partitions}
+    except KafkaException as error:
+        raise BrokerUnreachableError(
+            f"cannot ask {settings.kafka.bootstrap_servers} where topic {topic.name} ends: {error.args[0].str()}"
+        ) from None
+    finally:
+        consumer.close()
