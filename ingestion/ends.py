@@ -11,7 +11,10 @@ _SECONDS = 5.0
 
 
 def topic_ends(settings: Settings, topic: TopicIdentity) -> dict[int, int]:
-    """Partition → the offset after its last message. Joins no group. Raises BrokerUnreachableError when a broker does not answer."""
+    """Partition → the offset after its last message; no group is joined.
+
+    Raises BrokerUnreachableError when a broker does not answer.
+    """
     consumer = Consumer({"bootstrap.servers": settings.kafka.bootstrap_servers, "group.id": settings.kafka.group, "log_level": 0})
     try:
         partitions = [TopicPartition(topic.name, partition) for partition in range(topic.partitions)]

@@ -7,9 +7,8 @@ from ingestion.topic import LOG_APPEND_TIME, TopicIdentity
 
 def topic_text(topic: TopicIdentity) -> str:
     """The topic in words."""
-    clock = (
-        "the broker's clock"
-        if topic.timestamp_type == LOG_APPEND_TIME
-        else "the producers' clocks, so they decide between corrections"
-    )
-    return f"topic {topic.name}: {topic.partitions} partitions, id {topic.topic_id}, its messages carry {clock} ({topic.timestamp_type})"
+    if topic.timestamp_type == LOG_APPEND_TIME:
+        clock = "the broker's clock"
+    else:
+        clock = "the producers' clocks, which then decide between corrections"
+    return f"topic {topic.name}: {topic.partitions} partitions, id {topic.topic_id}; its messages carry {clock}"

@@ -24,7 +24,7 @@ class FolderRefusedError(RuntimeError):
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """How a demo goes. Without `is_exiting` it stays until Ctrl-C; with it, everything is replayed at full speed, checked and ended."""
+    """How a demo goes: it stays until Ctrl-C or, with `is_exiting`, replays everything at full speed, checks and ends."""
 
     is_exiting: bool = False
     live_dates: int = 252
