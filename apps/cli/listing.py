@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import typer
 from pydantic import BaseModel
+from rich.console import Console
 from rich.table import Table
 
 from tickhouse.settings import Settings, environment_names
+
+_ENV_HEAD = """\
+# Every setting as a variable of the environment. Copy this file to .env and take away the # of what you change.
+# The environment wins over .env, and .env over tickhouse.yaml. null unsets what may be unset."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +40,25 @@ def list_settings(settings: Settings) -> list[SettingLine]:
     return [_line(path, variable, values) for variable, path in environment_names().items()]
 
 
+def print_settings(lines: Sequence[SettingLine], shape: str) -> None:
+    """Print them as a `table`, or as the text of a `yaml`, `env` or `markdown` file."""
+    if shape == "table":
+        Console().print(as_table(lines))
+    else:
+        typer.echo({"yaml": as_yaml, "env": as_env_file, "markdown": as_markdown}[shape](lines))
+
+
 def as_table(lines: Sequence[SettingLine]) -> Table:
-    """A table for a terminal; a value that is not the default stands out."""
+    """A table for a terminal; a value that is not the default stands out, with the default below it."""
     table = Table(title="Settings", caption="Set one in tickhouse.yaml by its name, or in the environment by its variable.")
-    for column in ("Setting", "Value", "Default", "Meaning"):
-        table.add_column(column, overflow="fold")
+    table.add_column("Setting, variable", no_wrap=True)
+    table.add_column("Value", overflow="fold")
+    table.add_column("Meaning")
     for line in lines:
-        value = _text(line.value) if line.value == line.default else f"[bold]{_text(line.value)}[/bold]"
-        table.add_row(f"{line.name}\n[dim]{line.variable}[/dim]", value, _text(line.default), line.meaning)
+        value = _text(line.value)
+        if line.value != line.default:
+            value = f"[bold]{value}[/]\n[dim]not {_text(line.default)}[/]"
+        table.add_row(f"{line.name}\n[dim]{line.variable}[/]", value, line.meaning)
     return table
 
 
@@ -64,6 +81,12 @@ def as_yaml(lines: Sequence[SettingLine]) -> str:
     return "\n".join(written)
 
 
+def as_env_file(lines: Sequence[SettingLine]) -> str:
+    """A .env with every variable commented out at its default, each under its meaning."""
+    entries = [f"# {line.meaning}\n# {line.variable}={_env_text(line.default)}" for line in lines]
+    return "\n\n".join([_ENV_HEAD, *entries])
+
+
 def _line(path: tuple[str, ...], variable: str, values: dict[str, Any]) -> SettingLine:
     model: type[BaseModel] = Settings
     for name in path[:-1]:
@@ -79,6 +102,10 @@ def _text(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else str(value) if not isinstance(value, bool) else str(value).lower()
 
 
+def _env_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _code(value: Any) -> str:
     text = _text(value)
-    return text if value is None or not text else f"`{text}`"
+    return text if value is None else f"`{text}`"

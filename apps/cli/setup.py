@@ -19,18 +19,12 @@ def register(app: typer.Typer) -> None:
 
 
 def settings_command(
-    shape: Annotated[Literal["table", "yaml", "markdown"], typer.Option("--format", help="How to print them.")] = "table",
+    shape: Annotated[Literal["table", "yaml", "env", "markdown"], typer.Option("--format", help="How to print them.")] = "table",
 ) -> None:
     """Every setting: its name, environment variable, present value, default and meaning."""
-    from apps.cli.listing import as_markdown, as_table, as_yaml, list_settings
+    from apps.cli.listing import list_settings, print_settings
 
-    lines = list_settings(start())
-    if shape == "table":
-        from rich.console import Console
-
-        Console().print(as_table(lines))
-    else:
-        typer.echo(as_yaml(lines) if shape == "yaml" else as_markdown(lines))
+    print_settings(list_settings(start()), shape)
 
 
 def prepare() -> None:
