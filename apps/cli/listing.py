@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from tickhouse.settings import Settings, environment_names
 
@@ -41,25 +41,22 @@ def list_settings(settings: Settings) -> list[SettingLine]:
 
 
 def print_settings(lines: Sequence[SettingLine], shape: str) -> None:
-    """Print them as a `table`, or as the text of a `yaml`, `env` or `markdown` file."""
-    if shape == "table":
-        Console().print(as_table(lines))
+    """Print them as `text` for a person, or as a file's: `yaml`, `env` or `markdown`."""
+    if shape == "text":
+        Console(highlight=False).print(as_text(lines))
     else:
         typer.echo({"yaml": as_yaml, "env": as_env_file, "markdown": as_markdown}[shape](lines))
 
 
-def as_table(lines: Sequence[SettingLine]) -> Table:
-    """A table for a terminal; a value that is not the default stands out, with the default below it."""
-    table = Table(title="Settings", caption="Set one in tickhouse.yaml by its name, or in the environment by its variable.")
-    table.add_column("Setting, variable", no_wrap=True)
-    table.add_column("Value", overflow="fold")
-    table.add_column("Meaning")
+def as_text(lines: Sequence[SettingLine]) -> Text:
+    """A list for a terminal; a value that is not the default says so."""
+    text = Text("Set one in tickhouse.yaml by its name, or in the environment by its variable.\n")
     for line in lines:
-        value = _text(line.value)
+        text.append(f"\n{line.name}", "bold").append(f" = {_text(line.value)}")
         if line.value != line.default:
-            value = f"[bold]{value}[/]\n[dim]not {_text(line.default)}[/]"
-        table.add_row(f"{line.name}\n[dim]{line.variable}[/]", value, line.meaning)
-    return table
+            text.append(f"  (default {_text(line.default)})", "yellow")
+        text.append(f"\n  {line.meaning}\n").append(f"  {line.variable}\n", "dim")
+    return text
 
 
 def as_markdown(lines: Sequence[SettingLine]) -> str:

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def settings_command(
-    shape: Annotated[Literal["table", "yaml", "env", "markdown"], typer.Option("--format", help="How to print them.")] = "table",
+    shape: Annotated[Literal["text", "yaml", "env", "markdown"], typer.Option("--format", help="How to print them.")] = "text",
 ) -> None:
     """Every setting: its name, environment variable, present value, default and meaning."""
     from apps.cli.listing import list_settings, print_settings

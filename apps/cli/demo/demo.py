@@ -13,8 +13,10 @@ from apps.cli.demo.processes import Stack
 from apps.cli.demo.report import DemoResult, StageDisplay, addresses_table, result_table
 from apps.cli.demo.stages import StageCounter, Stages
 from apps.cli.ending import interrupt_on_signals
+from apps.cli.start import with_changes
 from apps.cli.supervisor import Supervisor
 from ingestion.sources import read_sample
+from tickhouse.logging import configure_logging
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
 
@@ -35,6 +37,7 @@ def run_demo(settings: Settings, options: DemoOptions, console: Console) -> None
     own = demo_settings(settings)
     refuse_taken_ports(own)
     empty_folder(own)
+    configure_logging(with_changes(own, "logging", level="ERROR"))  # the stages' display has the terminal
     console.print(f"This demo keeps its data in {own.data_dir}, and emptied it first. Ctrl-C ends everything.", soft_wrap=True)
     is_done = False
     with interrupt_on_signals(), Supervisor(own.log_path) as supervisor:
