@@ -36,12 +36,12 @@ class TopicIdentity:
     timestamp_type: str
 
 
-def describe_topic(settings: Settings) -> TopicIdentity:
+def describe_topic(settings: Settings, timeout_seconds: float = _SECONDS) -> TopicIdentity:
     """The topic `kafka.topic` as the broker has it.
 
-    Raises TopicMissingError when there is none, BrokerUnreachableError when no broker answers.
+    Raises TopicMissingError when there is none, BrokerUnreachableError when no broker answers in time.
     """
-    return _describe(_connect(settings), settings)
+    return _describe(_connect(settings), settings, timeout_seconds)
 
 
 def ensure_topic(settings: Settings) -> TopicIdentity:
@@ -79,18 +79,19 @@ def _create(admin: AdminClient, settings: Settings) -> None:
             _raise(error, settings)
 
 
-def _describe(admin: AdminClient, settings: Settings) -> TopicIdentity:
+def _describe(admin: AdminClient, settings: Settings, seconds: float = _SECONDS) -> TopicIdentity:
     name = settings.kafka.topic
     try:
-        cluster = admin.list_topics(timeout=_SECONDS)
+        cluster = admin.list_topics(timeout=seconds)
         if (cluster.cluster_id or "").startswith(_MOCK_CLUSTER):
             return _describe_mock(admin, name)
-        topic: Any = admin.describe_topics(TopicCollection([name]), request_timeout=_SECONDS)[name].result()
+        topic: Any = admin.describe_topics(TopicCollection([name]), request_timeout=seconds)[name].result()
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
-        config = admin.describe_configs([resource], request_timeout=_SECONDS)[resource].result()
+        config = admin.describe_configs([resource], request_timeout=seconds)[resource].result()
     except KafkaException as error:
         _raise(error, settings)
-    return TopicIdentity(name, str(topic.topic_id), len(topic.partitions), config[_TIMESTAMP_TYPE].value)
+    topic_id = str(topic.topic_id).replace("+", "-").replace("/", "_")  # as Kafka's tools write it, and fit for a path
+    return TopicIdentity(name, topic_id, len(topic.partitions), config[_TIMESTAMP_TYPE].value)
 
 
 def _describe_mock(admin: AdminClient, name: str) -> TopicIdentity:

@@ -25,6 +25,10 @@ class Chain:
     topic_id: str
     partition: int
 
+    def __post_init__(self) -> None:
+        if "/" in self.topic + self.topic_id:
+            raise ValueError(f"topic {self.topic} with id {self.topic_id} cannot be a folder: it holds a slash")
+
     @property
     def path(self) -> str:
         """The chain's folder below any of the lake's areas, without a trailing slash."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import pyarrow.parquet as pq
 
 from ingestion.chain.slot import LANDING, Chain, Genesis, SlotFooter
 from tickhouse.storage import ObjectMissingError, Storage
+
+_CHAIN_PATH = re.compile(r"topic=([^/]+)/id=([^/]+)/partition=(\d+)")
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ def find_chains(storage: Storage) -> list[Chain]:
     for topic in storage.folders(LANDING):
         for topic_id in storage.folders(f"{LANDING}/{topic}"):
             for partition in storage.folders(f"{LANDING}/{topic}/{topic_id}"):
-                chains.append(Chain(_value(topic), _value(topic_id), int(_value(partition))))
+                if (found := _CHAIN_PATH.fullmatch(f"{topic}/{topic_id}/{partition}")) is not None:
+                    chains.append(Chain(found[1], found[2], int(found[3])))
     return sorted(chain for chain in chains if storage.exists(chain.genesis_key))
 
 
@@ -48,18 +52,24 @@ def walk(storage: Storage, chain: Chain, position: int | None = None) -> Iterato
 
 
 def read_footer(storage: Storage, chain: Chain, position: int) -> SlotFooter | None:
-    """The footer of the slot at `position`, or None where the chain ends."""
+    """The footer of the slot at `position`, or None where the chain ends.
+
+    Raises ValueError when the file there is no slot of that place.
+    """
+    key = chain.slot_key(position)
     try:
-        path = storage.local_path(chain.slot_key(position))
+        path = storage.local_path(key)
     except ObjectMissingError:
         return None
-    return SlotFooter.read(pq.read_metadata(path).metadata)
+    try:
+        footer = SlotFooter.read(pq.read_metadata(path).metadata)
+    except ValueError as error:
+        raise ValueError(f"{storage.uri(key)}: {error}") from error
+    if footer.position != position or footer.next_offset <= position:
+        raise ValueError(f"{storage.uri(key)} says it covers {footer.position} to {footer.next_offset}: no slot of that place")
+    return footer
 
 
 def read_rows(storage: Storage, slot: Slot) -> pa.Table:
     """The slot's bars, in `LANDED_SCHEMA`."""
     return pq.read_table(storage.local_path(slot.key), partitioning=None)
-
-
-def _value(folder: str) -> str:
-    return folder.split("=", 1)[1]

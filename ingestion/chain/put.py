@@ -1,0 +1,56 @@
+"""Writing a chain: its genesis, its end, and a slot at its end, each put if absent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from ingestion.chain.slot import Chain, Genesis, SlotFooter, encode_slot
+from ingestion.chain.walk import read_footer, read_genesis, walk
+from tickhouse.storage import ObjectMissingError, Storage
+
+
+@dataclass(frozen=True)
+class ChainEnd:
+    """Where a chain goes on: the next offset to land, and the position of its last slot, None before the first."""
+
+    next_offset: int
+    last_position: int | None
+
+
+def begin_chain(storage: Storage, chain: Chain, position: int, now: datetime) -> None:
+    """Let the chain start at `position`, unless somebody has begun it: then it starts where they said. `now` is in UTC."""
+    storage.put_if_absent(chain.genesis_key, Genesis(position, now).encode())
+
+
+def find_end(storage: Storage, chain: Chain, hint: int | None = None) -> ChainEnd | None:
+    """The chain's present end; None for a chain that was never begun.
+
+    `hint` is the position of a slot that was once on the walk: the search starts there if the storage still has
+    it, else at the genesis. The storage is the truth: a hint beyond its end is no more than a wrong guess.
+    """
+    try:
+        genesis = read_genesis(storage, chain)
+    except ObjectMissingError:
+        return None
+    is_good_hint = hint is not None and hint >= genesis.position and storage.exists(chain.slot_key(hint))
+    end = ChainEnd(genesis.position, None)
+    for slot in walk(storage, chain, hint if is_good_hint else genesis.position):
+        end = ChainEnd(slot.footer.next_offset, slot.footer.position)
+    return end
+
+
+def put_slot(storage: Storage, chain: Chain, rows: pa.Table, footer: SlotFooter) -> SlotFooter:
+    """Put the slot at its position unless it is taken; the footer that stands there now, ours or the winner's.
+
+    The winner may be our own earlier try whose answer was lost. Either way the chain goes on at the standing
+    footer's `next_offset`, and only what that footer says has landed.
+    """
+    if storage.put_if_absent(chain.slot_key(footer.position), encode_slot(rows, footer)):
+        return footer
+    standing = read_footer(storage, chain, footer.position)
+    if standing is None:
+        raise RuntimeError(f"{storage.uri(chain.slot_key(footer.position))} was taken a moment ago and is gone now")
+    return standing

@@ -1,0 +1,75 @@
+"""Dead letters: messages that are no bars, byte for byte, with the stage and the reason."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingestion.batch import Batch
+from ingestion.chain.slot import DEAD_LETTER, Chain, SlotFooter, slot_name
+from ingestion.decode import Rejected
+from tickhouse.storage import Storage
+
+
+def _field(name: str, kind: pa.DataType, meaning: str, *, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"meaning": meaning})
+
+
+_HEADER = pa.struct([pa.field("name", pa.string(), nullable=False), pa.field("value", pa.binary())])
+
+DEAD_LETTER_SCHEMA = pa.schema(
+    [
+        _field("topic", pa.string(), "Kafka topic"),
+        _field("topic_id", pa.string(), "Kafka's id of that incarnation of the topic"),
+        _field("partition", pa.int32(), "Kafka partition"),
+        _field("offset", pa.int64(), "offset in the partition"),
+        _field("kafka_timestamp", pa.timestamp("ms", tz="UTC"), "the message's Kafka timestamp, UTC"),
+        _field("key", pa.binary(), "the message's key as it came", nullable=True),
+        _field("headers", pa.list_(_HEADER), "the message's headers as they came, in order"),
+        _field("value", pa.binary(), "the message's value as it came; null where it had none", nullable=True),
+        _field("stage", pa.string(), "where it fell out: version, json, fields, values"),
+        _field("reason", pa.string(), "why, for people"),
+    ]
+)
+
+
+def dead_letter_table(chain: Chain, batch: Batch, rejected: Sequence[Rejected]) -> pa.Table:
+    """The rejected messages of `batch`, in DEAD_LETTER_SCHEMA and the order of their offsets."""
+    places = [one.index for one in rejected]
+    headers = [[{"name": name, "value": value} for name, value in batch.headers[place] or ()] for place in places]
+    columns = [
+        [chain.topic] * len(places),
+        [chain.topic_id] * len(places),
+        [chain.partition] * len(places),
+        [batch.offsets[place] for place in places],
+        [batch.timestamps[place] for place in places],
+        [batch.keys[place] for place in places],
+        headers,
+        [batch.values[place] for place in places],
+        [one.stage for one in rejected],
+        [one.reason for one in rejected],
+    ]
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, DEAD_LETTER_SCHEMA.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=DEAD_LETTER_SCHEMA)
+
+
+def write_dead_letters(storage: Storage, chain: Chain, position: int, letters: pa.Table, name: str) -> str:
+    """Keep the letters in a file of the slot at `position`; `name` tells its tries apart. Returns the file's key.
+
+    They count only once a slot whose footer names the file has won its place in the chain.
+    """
+    sink = io.BytesIO()
+    pq.write_table(letters, sink, compression="zstd")
+    key = f"{DEAD_LETTER}/{chain.path}/{slot_name(position)}-{name}.parquet"
+    storage.put_if_absent(key, sink.getvalue())
+    return key
+
+
+def read_dead_letters(storage: Storage, footer: SlotFooter) -> pa.Table:
+    """The dead letters that count for this slot, in DEAD_LETTER_SCHEMA."""
+    if footer.dead_letter_key is None:
+        return DEAD_LETTER_SCHEMA.empty_table()
+    return pq.read_table(storage.local_path(footer.dead_letter_key), partitioning=None)
