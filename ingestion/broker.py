@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,7 +13,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 from string import Template
@@ -82,21 +85,21 @@ class KafkaBroker:
     def start(self, timeout_seconds: float = START_SECONDS) -> Self:
         """Start the broker and wait until it answers.
 
-        Raises BrokerUnavailableError when Java or Kafka's jars cannot be had, BrokerError when the port is
-        taken, or Kafka ends or does not answer in time.
+        Raises BrokerUnavailableError when Java or Kafka's jars cannot be had, BrokerError when port or data
+        are in use, or Kafka ends or does not answer in time.
         """
         if self.is_alive():
             return self
         java, jars = find_java(), ensure_kafka(self._cache)
         self.port = self._claim_port()
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        with as_file(files(RESOURCES) / "log4j2.properties") as logging:
+        with as_file(files(RESOURCES) / "log4j2.properties") as logging, self._locked() as lock:
             command = [str(java), *_JVM, f"-Dlog4j2.configurationFile={logging.as_uri()}", "-cp", f"{jars}/*"]
             if not (self.data_dir / "log").is_dir():
                 self._format(command)
             (self.data_dir / "server.properties").write_text(self._properties(), encoding="ascii")
-            self._launch([*command, "kafka.Kafka", "server.properties"])
             try:
+                self._launch([*command, "kafka.Kafka", "server.properties"], lock)
                 wait_until_ready(self.bootstrap_servers, timeout_seconds, is_alive=self.is_alive)
             except BrokerError as error:
                 self.kill()
@@ -142,21 +145,19 @@ class KafkaBroker:
         self.stop()
 
     def _claim_port(self) -> int:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, self.port))
-            except OSError as error:
-                raise BrokerError(
-                    f"cannot listen on {self.bootstrap_servers}: {error.strerror}. Does a broker run there already? "
-                    "Set kafka.bootstrap_servers to another port of 127.0.0.1."
-                ) from None
-            return int(probe.getsockname()[1])
+        if self.port == 0:
+            return _free_port()
+        try:
+            _bind(self.port)
+        except OSError as error:
+            raise BrokerError(
+                f"cannot listen on {self.bootstrap_servers}: {error.strerror}. Does a broker run there already? "
+                f"Set kafka.bootstrap_servers to another port of {HOST}."
+            ) from None
+        return self.port
 
     def _properties(self) -> str:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            controller_port = probe.getsockname()[1]
+        controller_port = _free_port(besides=self.port)
         template = Template((files(RESOURCES) / "server.properties").read_text(encoding="ascii"))
         return template.substitute(port=self.port, controller_port=controller_port)
 
@@ -172,7 +173,19 @@ class KafkaBroker:
                 raise BrokerError(f"Kafka could not format its storage (exit {done.returncode})\n{done.stdout}{done.stderr}")
             os.rename(Path(scratch) / "log", self.data_dir / "log")
 
-    def _launch(self, command: list[str]) -> None:
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """A lock on the data, to be inherited by the broker: Kafka's own is taken after it has written to the metadata log."""
+        lock = os.open(self.data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield lock
+        except BlockingIOError:
+            raise BrokerError(f"another broker runs on the data in {self.data_dir}") from None
+        finally:
+            os.close(lock)
+
+    def _launch(self, command: list[str], lock: int) -> None:
         self._watcher = subprocess.Popen(_WATCHER, stdin=subprocess.PIPE, process_group=0)
         with self.log_path.open("ab") as output:
             self._log_start = output.tell()
@@ -183,6 +196,7 @@ class KafkaBroker:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=self._watcher.pid,
+                pass_fds=(lock,),
             )
 
     def _log_tail(self, lines: int = 20) -> str:
@@ -237,3 +251,19 @@ def _local_port(settings: Settings) -> int:
             f"that broker is somebody else's to run. For one here, set it to {HOST}:9092."
         )
     return int(port)
+
+
+def _free_port(besides: int = 0) -> int:
+    """A port nobody uses, below those the system hands out: a client that calls a dead broker there could be given its port."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError):
+            if port != besides:
+                _bind(port)
+                return port
+
+
+def _bind(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, port))
