@@ -90,6 +90,10 @@ class Supervisor:
                 raise NotReadyError(f"{name} was not ready after {timeout_seconds:.0f} s{self._tail(name)}")
             time.sleep(POLL_SECONDS)
 
+    def are_ready(self) -> bool:
+        """Whether everything started says that it is ready."""
+        return all(spec.is_ready() for spec, _process in self._processes.values())
+
     def check(self) -> None:
         """Raises ProcessDiedError naming the first process that ended."""
         for name, (_spec, process) in self._processes.items():

@@ -43,7 +43,7 @@ def run_demo(settings: Settings, options: DemoOptions, console: Console) -> None
     with interrupt_on_signals(), Supervisor(own.log_path) as supervisor:
         try:
             stack = Stack(supervisor, own, console)
-            stack.start_building()
+            stack.start()
             replay_and_report(stack, options, console, begun)
             is_done = True
             if not options.is_exiting:
@@ -67,16 +67,14 @@ def replay_and_report(stack: Stack, options: DemoOptions, console: Console, begu
     with StageDisplay(console, bars.num_rows) as display:
         watch = Watch(stack, counter, display, begun, options.deadline_seconds)
         watch.replay(history)
-        first_snapshot_seconds = watch.first_snapshot_seconds
-        stack.start_serving()
+        stack.wait_ready()
         if live.num_rows:
             counter.waits.clear()
             watch.replay(live, options.live_bars_per_second)
-        stack.wait_ready()
     stages = watch.look()
     check_account(stages, counter.account.total, bars.num_rows)
     resident_bytes = stack.resident_bytes()
-    console.print(result_table(DemoResult(stages, counter.account, first_snapshot_seconds, counter.waits, resident_bytes)))
+    console.print(result_table(DemoResult(stages, counter.account, watch.first_snapshot_seconds, counter.waits, resident_bytes)))
     console.print(addresses_table(stack.settings))
 
 
@@ -102,7 +100,7 @@ class Watch:
         self._feed.start(bars, bars_per_second)
         while self._feed.is_running() or self.look().published < self._replayed:
             self.look()
-            self._stack.check()
+            self._stack.advance()
             if time.monotonic() - self._begun > self._deadline_seconds:
                 raise DemoFailedError(self._late())
             time.sleep(LOOK_SECONDS)

@@ -22,41 +22,47 @@ READY_SECONDS = 120.0
 
 
 class Stack:
-    """Everything a demo runs. `settings` name the broker that is really there."""
+    """Everything a demo runs. `settings` name the broker that is really there.
+
+    What comes first in the data's way is started first, and the rest one at a time: started all at once they would
+    keep each other from starting.
+    """
 
     def __init__(self, supervisor: Supervisor, settings: Settings, console: Console) -> None:
         self.settings = settings
         self._supervisor = supervisor
         self._console = console
         self._mock: MockBroker | None = None
+        self._next: list[ProcessSpec] = []
 
-    def start_building(self) -> None:
-        """Start what turns messages into snapshots: broker, Dagster, ingestor. Returns when the broker answers."""
+    def start(self) -> None:
+        """Start the broker, Dagster's code server and the ingestor; returns when the broker answers."""
         self._start_broker()
-        for spec in dagster_specs(self.settings):  # takes as long as the broker needs to come up
-            self._supervisor.start(spec)
+        code_server, daemon, webserver = dagster_specs(self.settings)
+        self._supervisor.start(code_server)
+        self._next = [daemon, *serving_specs(self.settings), webserver]
         if self._mock is None:
             self._supervisor.wait_ready("broker", READY_SECONDS)
         self._supervisor.start(command_spec(self.settings, "ingestor", ["ingest"]))
 
-    def start_serving(self) -> None:
-        """Start what people and programs look at: API, pages, dbt docs. Does not wait."""
-        for spec in serving_specs(self.settings):
-            self._supervisor.start(spec)
+    def advance(self) -> None:
+        """Start the next process if all that were started are ready. Raises ProcessDiedError when one ended."""
+        self._supervisor.check()
+        if self._next and self._supervisor.are_ready():
+            self._supervisor.start(self._next.pop(0))
 
     def wait_ready(self) -> None:
-        """Return when everything started is ready. Raises as `Supervisor.wait_ready` does."""
+        """Return when everything runs and is ready. Raises as `Supervisor.wait_ready` does."""
+        while self._next:
+            self._supervisor.wait_ready(self._supervisor.names[-1], READY_SECONDS)
+            self.advance()
         for name in self._supervisor.names:
             self._supervisor.wait_ready(name, READY_SECONDS)
-
-    def check(self) -> None:
-        """Raises ProcessDiedError when a process ended."""
-        self._supervisor.check()
 
     def keep_up(self) -> None:
         """Stay until interrupted. Raises ProcessDiedError when a process ends."""
         while True:
-            self.check()
+            self._supervisor.check()
             time.sleep(1)
 
     def resident_bytes(self) -> int:

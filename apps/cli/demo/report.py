@@ -38,7 +38,8 @@ class StageDisplay:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
+        if self._tasks:
+            self._progress.stop()
 
     def show(self, stages: Stages) -> None:
         """Show these rows at each stage."""
