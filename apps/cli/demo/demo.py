@@ -47,7 +47,7 @@ def run_demo(settings: Settings, options: DemoOptions, console: Console) -> None
             replay_and_report(stack, options, console, begun)
             is_done = True
             if not options.is_exiting:
-                console.print("Everything stays up until Ctrl-C.")
+                console.print("Everything stays up until Ctrl-C.", style="bold")
                 stack.keep_up()
         finally:
             console.print("Ending every process …")
@@ -68,6 +68,8 @@ def replay_and_report(stack: Stack, options: DemoOptions, console: Console, begu
         watch = Watch(stack, counter, display, begun, options.deadline_seconds)
         watch.replay(history)
         stack.wait_ready()
+        if not options.is_exiting:
+            console.print(addresses_table(stack.settings))
         if live.num_rows:
             counter.waits.clear()
             watch.replay(live, options.live_bars_per_second)
@@ -75,7 +77,6 @@ def replay_and_report(stack: Stack, options: DemoOptions, console: Console, begu
     check_account(stages, counter.account.total, bars.num_rows)
     resident_bytes = stack.resident_bytes()
     console.print(result_table(DemoResult(stages, counter.account, watch.first_snapshot_seconds, counter.waits, resident_bytes)))
-    console.print(addresses_table(stack.settings))
 
 
 class Watch:
