@@ -256,5 +256,5 @@ def _cast_times(texts: pa.Array) -> pa.Array:
 
 
 def _shown(value: Any, limit: int = 80) -> str:
-    text = repr(value)
+    text = repr(int(value) if isinstance(value, float) and value.is_integer() else value)
     return text if len(text) <= limit else f"{text[:limit]}…"
