@@ -104,13 +104,15 @@ def usual_interval(intervals: Sequence[str]) -> str | None:
     return "1d" if "1d" in intervals else next(iter(intervals), None)
 
 
-def fifty_two_weeks(snapshot: Snapshot, symbol: str, interval: str) -> dict[str, Any] | None:
-    """The extremes of the 52 weeks up to the last bar, on the price basis; None without bars."""
+def fifty_two_weeks(snapshot: Snapshot, symbol: str, interval: str, *, adjusted: bool = True) -> dict[str, Any] | None:
+    """The extremes of the 52 weeks up to the last bar, on the price basis or as traded; None without bars."""
+    basis = "basis_" if adjusted else ""
     found = _ask(
         snapshot,
-        """
+        f"""
         with year as (
-            select * from fct_indicator
+            select ts, volume, {basis}high as high, {basis}low as low, {basis}close as close
+            from fct_indicator
             where symbol = $symbol and interval = $interval
                 and ts > (
                     select max(ts) from fct_indicator where symbol = $symbol and interval = $interval
@@ -118,9 +120,9 @@ def fifty_two_weeks(snapshot: Snapshot, symbol: str, interval: str) -> dict[str,
         )
         select
             count(*) as bars, min(ts) as first_ts, max(ts) as last_ts,
-            max(basis_high) as high, arg_max(ts, basis_high) as high_at,
-            min(basis_low) as low, arg_min(ts, basis_low) as low_at,
-            100 * (arg_max(basis_close, ts) / nullif(arg_min(basis_close, ts), 0) - 1) as change_pct,
+            max(year.high) as high, arg_max(ts, year.high) as high_at,
+            min(year.low) as low, arg_min(ts, year.low) as low_at,
+            100 * (arg_max(close, ts) / nullif(arg_min(close, ts), 0) - 1) as change_pct,
             avg(volume) as mean_volume
         from year
         """,

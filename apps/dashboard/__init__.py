@@ -1,0 +1,1 @@
+"""The pages: published snapshots for people to look at."""

@@ -1,0 +1,67 @@
+// Shows the chart component of the package lightweight_charts_v5, and keeps the part of the chart in view when
+// new bars arrive: the component builds its chart anew whenever its data changes, and forgets the zoom.
+// React tells every commit to this hook if it is there before React is; the component's chart is in a ref.
+
+const PACKAGE = "../lightweight_charts_v5.lightweight_charts_v5_component/";
+const EDGE_BARS = 3; // free space right of the newest bar
+
+let shown = null; // the chart, what it shows (`view`), how many bars at first, all bars' times, the logical range in view
+
+window.__REACT_DEVTOOLS_GLOBAL_HOOK__ = {
+  supportsFiber: true,
+  inject: () => 1,
+  onCommitFiberRoot() {},
+  onCommitFiberUnmount() {},
+  onPostCommitFiberRoot(_renderer, root) {
+    const found = findChart(root.current);
+    if (found && found.chart !== shown?.chart) show(found);
+  },
+};
+
+function findChart(fiber) {
+  for (; fiber; fiber = fiber.sibling) {
+    const args = fiber.memoizedProps?.args;
+    for (let hook = args?.charts ? fiber.memoizedState : null; hook; hook = hook.next) {
+      const chart = hook.memoizedState?.current;
+      if (typeof chart?.timeScale === "function") {
+        return { chart, view: args.name, bars: args.zoom_level, times: args.charts[0].series[0].data.map((bar) => bar.time) };
+      }
+    }
+    const below = findChart(fiber.child);
+    if (below) return below;
+  }
+  return null;
+}
+
+function show(next) {
+  const scale = next.chart.timeScale();
+  const before = shown;
+  shown = next;
+  remember(next, before?.view === next.view ? moved(before, next) : opened(next));
+  scale.setVisibleLogicalRange(next.range);
+  scale.setVisibleRange = () => {}; // the component does so after every resize, and would round the zoom to whole bars
+  scale.subscribeVisibleLogicalRangeChange((range) => range && remember(next, range));
+}
+
+function remember(chart, range) {
+  chart.range = range;
+  document.body.dataset.firstBar = range.from;
+  document.body.dataset.lastBar = range.to;
+}
+
+function opened(next) {
+  const count = next.times.length;
+  return { from: Math.max(count - next.bars, 0) - 0.5, to: count - 1 + EDGE_BARS };
+}
+
+// The same bars, or the newest ones if the newest was in view.
+function moved(before, next) {
+  const last = before.times.length - 1;
+  const followed = before.range.to >= last - 1 ? next.times.length - 1 : next.times.indexOf(before.times[last]);
+  const shift = followed < 0 ? 0 : followed - last;
+  return { from: before.range.from + shift, to: before.range.to + shift };
+}
+
+const page = await (await fetch(PACKAGE + "index.html")).text();
+const bundle = new DOMParser().parseFromString(page, "text/html").querySelector("script[src]").getAttribute("src");
+await import(new URL(PACKAGE + bundle, document.baseURI).href);

@@ -1,0 +1,155 @@
+"""The panes of a symbol's chart, as the chart component takes them: prices, volume, RSI on one time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from apps.dashboard.theme import Palette
+from tickhouse.settings import AlertThresholds
+
+PRICE_HEIGHT, VOLUME_HEIGHT, RSI_HEIGHT = 370, 110, 120
+OVERLAYS = {"sma_20": ("SMA 20", "orange"), "sma_50": ("SMA 50", "violet"), "ema_12": ("EMA 12", "blue")}
+"""Indicators drawn over the prices: what people call them, and the theme's name of the palette's colour."""
+
+_DASHED = 2
+_FEW_BARS = 400
+_FONT = "system-ui, sans-serif"
+Row = Mapping[str, Any]
+Pane = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How to draw: prices on the price basis or as traded, which of `OVERLAYS`, times of day or dates, how many bars."""
+
+    palette: Palette
+    thresholds: AlertThresholds
+    adjusted: bool
+    overlays: tuple[str, ...]
+    is_intraday: bool
+    visible_bars: int
+
+
+def has_values(bars: pa.Table, indicator: str) -> bool:
+    """Whether any bar has it: settings may leave an indicator out, and a short history is all warm-up."""
+    return bool(bars[indicator].null_count < bars.num_rows)
+
+
+def build_panes(bars: pa.Table, alerts: pa.Table, drawing: Drawing) -> list[Pane]:
+    """Panes for prices, volume and, where there are values, RSI.
+
+    `bars` are rows of `fct_indicator` of one symbol and interval, oldest first, at least one; `alerts` rows
+    of `fct_alert` of the same, newest first, of which price changes become markers.
+    """
+    rows = bars.to_pylist()
+    panes = [_price_pane(rows, alerts.to_pylist(), drawing), _volume_pane(rows, has_values(bars, "mean_volume_20"), drawing)]
+    if has_values(bars, "rsi_14"):
+        panes.append(_rsi_pane(rows, drawing))
+    panes[0]["chart"] = _look(drawing)
+    return panes
+
+
+def _price_pane(rows: Sequence[Row], alerts: Sequence[Row], drawing: Drawing) -> Pane:
+    palette = drawing.palette
+    near = drawing.visible_bars <= _FEW_BARS
+    moves = [alert for alert in reversed(alerts) if alert["rule"] == "price_change" and alert["ts"] >= rows[0]["ts"]]
+    candles = {
+        "type": "Candlestick",
+        "data": [_candle(row, "basis_" if drawing.adjusted else "") for row in rows],
+        "options": {
+            "upColor": palette.up,
+            "downColor": palette.down,
+            "wickUpColor": palette.up,
+            "wickDownColor": palette.down,
+            "borderVisible": False,
+        },
+        "markers": [_marker(alert, palette, labelled=near) for alert in moves if near or alert["severity"] == "high"],
+    }
+    lines = [_line(rows, name, getattr(palette, name), lastValueVisible=False) for name in drawing.overlays]
+    return {"height": PRICE_HEIGHT, "series": [candles, *lines]}
+
+
+def _volume_pane(rows: Sequence[Row], has_mean: bool, drawing: Drawing) -> Pane:
+    palette = drawing.palette
+    format_volume = {"priceFormat": {"type": "volume"}}
+    volumes = {
+        "type": "Histogram",
+        "data": [_volume(row, palette) for row in rows],
+        "options": format_volume | {"priceLineVisible": False},
+    }
+    mean = [_line(rows, "mean_volume_20", palette.muted, lastValueVisible=False, **format_volume)] if has_mean else []
+    return {**_titled("Volume"), "height": VOLUME_HEIGHT, "series": [volumes, *mean]}
+
+
+def _rsi_pane(rows: Sequence[Row], drawing: Drawing) -> Pane:
+    thresholds, palette = drawing.thresholds, drawing.palette
+    levels = [_level(rows, level, palette.muted) for level in (thresholds.rsi_overbought, thresholds.rsi_oversold)]
+    return {**_titled("RSI 14"), "height": RSI_HEIGHT, "series": [_line(rows, "rsi_14", palette.accent), *levels]}
+
+
+def _titled(title: str) -> Pane:
+    return {"title": title, "chart": {"titleOptions": {"fontSize": 12, "fontFamily": _FONT, "fontStyle": ""}}}
+
+
+def _look(drawing: Drawing) -> dict[str, Any]:
+    palette = drawing.palette
+    return {
+        "layout": {
+            "background": {"color": palette.background},
+            "textColor": palette.muted,
+            "fontFamily": _FONT,
+            "fontSize": 12,
+            "panes": {"separatorColor": palette.line, "enableResize": False},
+        },
+        "grid": {"vertLines": {"color": palette.line}, "horzLines": {"color": palette.line}},
+        "rightPriceScale": {"minimumWidth": 72},
+        "priceScaleBorderColor": palette.line,
+        "timeScaleBorderColor": palette.line,
+        "timeScale": {"timeVisible": drawing.is_intraday, "secondsVisible": False, "lockVisibleTimeRangeOnResize": True},
+    }
+
+
+def _candle(row: Row, prefix: str) -> dict[str, Any]:
+    prices = {name: row[prefix + name] for name in ("open", "high", "low", "close")}
+    return {"time": _time(row)} if None in prices.values() else {"time": _time(row), **prices}
+
+
+def _volume(row: Row, palette: Palette) -> dict[str, Any]:
+    if row["volume"] is None:
+        return {"time": _time(row)}
+    is_up = (row["close"] or 0) >= (row["open"] or 0)
+    return {"time": _time(row), "value": row["volume"], "color": palette.up_faint if is_up else palette.down_faint}
+
+
+def _line(rows: Sequence[Row], name: str, color: str, **options: Any) -> dict[str, Any]:
+    """A gap where there is no value: a point with a time alone. A null would stop the whole chart."""
+    data = [{"time": _time(row)} if row[name] is None else {"time": _time(row), "value": row[name]} for row in rows]
+    look = {"color": color, "lineWidth": 1.5, "priceLineVisible": False, "crosshairMarkerVisible": False}
+    return {"type": "Line", "data": data, "options": look | options}
+
+
+def _level(rows: Sequence[Row], value: float, color: str) -> dict[str, Any]:
+    ends = [rows[0], rows[-1]] if len(rows) > 1 else rows
+    look = {"color": color, "lineWidth": 1, "lineStyle": _DASHED, "priceLineVisible": False, "lastValueVisible": False}
+    data = [{"time": _time(row), "value": value} for row in ends]
+    return {"type": "Line", "data": data, "options": look | {"crosshairMarkerVisible": False}}
+
+
+def _marker(alert: Row, palette: Palette, *, labelled: bool) -> dict[str, Any]:
+    is_up = alert["value"] > 0
+    return {
+        "time": _time(alert),
+        "position": "belowBar" if is_up else "aboveBar",
+        "shape": "arrowUp" if is_up else "arrowDown",
+        "color": palette.warning,
+        "text": f"{alert['value']:+.0f} %" if labelled and alert["severity"] == "high" else "",
+    }
+
+
+def _time(row: Row) -> int:
+    """The chart counts seconds since 1970, UTC."""
+    return int(row["ts"].timestamp())

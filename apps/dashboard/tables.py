@@ -1,0 +1,104 @@
+"""Tables of bars, alerts and instruments: which columns, in which words, with which digits."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import streamlit as st
+
+from apps.dashboard.theme import Palette
+from apps.dashboard.wording import RULES, measured, when
+
+Height = int | Literal["auto"]
+
+
+def show_bars(bars: pa.Table, palette: Palette, *, height: int, adjusted: bool) -> None:
+    """Bars with their change, volume and RSI, newest first; prices on the price basis, or as traded."""
+    frame = bars.to_pandas().iloc[::-1]
+    if adjusted:
+        frame = frame.assign(**{name: frame[f"basis_{name}"] for name in ("open", "high", "low", "close")})
+    frame["when"] = [when(ts, interval) for ts, interval in zip(frame["ts"], frame["interval"], strict=True)]
+    columns = {
+        "when": st.column_config.TextColumn("Bar", help="Start of the bar, UTC", pinned=True),
+        "open": _price_column("Open"),
+        "high": _price_column("High"),
+        "low": _price_column("Low"),
+        "close": _price_column("Close"),
+        "price_change_pct": _change_column(),
+        "volume": _count_column("Volume"),
+        "rsi_14": st.column_config.NumberColumn("RSI 14", format="%.1f", width="small"),
+    }
+    _show(_colored(frame, columns, palette), columns, height, "Recent bars, newest first")
+
+
+def show_alerts(alerts: pa.Table, palette: Palette, *, height: int, of_one_symbol: bool = False) -> None:
+    """Alerts in the order given, with what was measured in the rule's unit."""
+    rows = alerts.to_pylist()
+    frame = pd.DataFrame(
+        {
+            "when": [when(row["ts"], row["interval"]) for row in rows],
+            "symbol": [row["symbol"] for row in rows],
+            "interval": [row["interval"] for row in rows],
+            "rule": [RULES.get(row["rule"], row["rule"]) for row in rows],
+            "severity": [row["severity"].capitalize() for row in rows],
+            "value": [measured(row["rule"], row["value"]) for row in rows],
+            "threshold": [measured(row["rule"], row["threshold"]).lstrip("+") for row in rows],
+        }
+    )
+    columns = {
+        "when": st.column_config.TextColumn("Bar", help="Start of the bar that fired, UTC", pinned=True),
+        "symbol": st.column_config.TextColumn("Symbol", width="small"),
+        "interval": st.column_config.TextColumn("Interval", width="small"),
+        "rule": st.column_config.TextColumn("Rule"),
+        "severity": st.column_config.TextColumn("Severity", width="small"),
+        "value": st.column_config.TextColumn("Measured", width="small", alignment="right"),
+        "threshold": st.column_config.TextColumn("Threshold", width="small", alignment="right"),
+    }
+    if of_one_symbol:
+        columns = {name: column for name, column in columns.items() if name not in ("symbol", "interval", "threshold")}
+    colors = {"High": palette.down, "Medium": palette.warning, "Low": palette.muted}
+    styled = frame[list(columns)].style.map(
+        lambda severity: f"color: {colors.get(severity, '')}; font-weight: 600", subset=["severity"]
+    )
+    _show(styled, columns, height, "Alerts, newest first")
+
+
+def show_instruments(instruments: pa.Table, palette: Palette, *, height: Height = "auto") -> None:
+    """Every symbol and interval with its newest bar."""
+    frame = instruments.to_pandas()
+    frame["when"] = [when(ts, interval) for ts, interval in zip(frame["last_ts"], frame["interval"], strict=True)]
+    columns = {
+        "symbol": st.column_config.TextColumn("Symbol", pinned=True),
+        "interval": st.column_config.TextColumn("Interval", width="small"),
+        "when": st.column_config.TextColumn("Newest bar"),
+        "close": _price_column("Close"),
+        "price_change_pct": _change_column(),
+        "volume": _count_column("Volume"),
+        "bars": _count_column("Bars"),
+    }
+    _show(_colored(frame, columns, palette), columns, height, "Symbols with their newest bar, prices as traded")
+
+
+def _price_column(label: str) -> Any:
+    return st.column_config.NumberColumn(label, format="%,.2f", width="small")
+
+
+def _count_column(label: str) -> Any:
+    return st.column_config.NumberColumn(label, format="localized", width="small")
+
+
+def _change_column() -> Any:
+    return st.column_config.NumberColumn("Change %", format="%+.2f", width="small", help="Adjusted for splits and dividends")
+
+
+def _colored(frame: pd.DataFrame, columns: dict[str, Any], palette: Palette) -> Any:
+    def color(change: float) -> str:
+        return "" if pd.isna(change) or change == 0 else f"color: {palette.up if change > 0 else palette.down}"
+
+    return frame[list(columns)].style.map(color, subset=["price_change_pct"])
+
+
+def _show(table: Any, columns: dict[str, Any], height: Height, alt: str) -> None:
+    st.dataframe(table, column_config=columns, hide_index=True, height=height, alt=alt, placeholder="–")

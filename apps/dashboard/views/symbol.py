@@ -1,0 +1,153 @@
+"""One symbol: its chart, its figures, its newest bars and alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+import streamlit as st
+
+from apps.dashboard.chart import draw_chart
+from apps.dashboard.panes import OVERLAYS, Drawing, build_panes, has_values
+from apps.dashboard.screen import Screen
+from apps.dashboard.tables import show_alerts, show_bars
+from apps.dashboard.wording import DAY_AND_LONGER, INTERVALS, NONE, compact, percent, price, when
+from apps.market import Selection, alerts, fifty_two_weeks, instruments, intervals_of, newest_bars, usual_interval
+
+MAX_BARS = 5_000
+RECENT = 100
+ALL = "All"
+ADJUSTED, RAW = "Adjusted", "As traded"
+_DAYS = {"3M": 91, "6M": 182, "1Y": 365, "5Y": 1826}
+_HOURS = {"6H": 6, "1D": 24, "5D": 120, "1M": 730}
+_TABLE_HEIGHT = 320
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the visitor wants to see."""
+
+    symbol: str
+    interval: str
+    span: str
+    adjusted: bool
+
+    @property
+    def is_intraday(self) -> bool:
+        return self.interval not in DAY_AND_LONGER
+
+
+def show(screen: Screen) -> None:
+    """The page."""
+    title = st.empty()
+    choice = _choose(screen)
+    title.title(choice.symbol, anchor=False)
+    chosen = Selection(symbol=choice.symbol, interval=choice.interval)
+    bars = newest_bars(screen.snapshot, chosen, MAX_BARS)
+    fired = alerts(screen.snapshot, chosen, MAX_BARS)
+    if bars.num_rows == 0:
+        st.info(f"No {choice.interval} bars of {choice.symbol} in this snapshot.")
+        return
+    _show_figures(screen, choice, bars.slice(bars.num_rows - 1).to_pylist()[0])
+    _show_chart(screen, choice, bars, fired)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.subheader("Recent bars", anchor=False)
+        recent = bars.slice(max(bars.num_rows - RECENT, 0))
+        show_bars(recent, screen.palette, height=_TABLE_HEIGHT, adjusted=choice.adjusted)
+    with right:
+        st.subheader("Alerts", anchor=False)
+        show_alerts(fired.slice(0, RECENT), screen.palette, height=_TABLE_HEIGHT, of_one_symbol=True)
+
+
+def _choose(screen: Screen) -> Choice:
+    symbols = sorted(set(instruments(screen.snapshot)["symbol"].to_pylist()))
+    with st.container(horizontal=True, gap="medium"):
+        symbol = st.selectbox("Symbol", symbols, key="symbol", bind="query-params", width=180)
+        intervals = intervals_of(screen.snapshot, symbol)
+        interval = usual_interval(intervals) or NONE
+        if len(intervals) > 1:
+            interval = _segments("Interval", intervals, interval)
+        spans = [*(_DAYS if interval in DAY_AND_LONGER else _HOURS), ALL]
+        span = _segments("Range", spans, spans[2])
+        basis = _segments("Prices", [ADJUSTED, RAW], ADJUSTED)
+    return Choice(symbol, interval, span, adjusted=basis == ADJUSTED)
+
+
+def _segments(label: str, options: list[str], default: str) -> str:
+    chosen = st.segmented_control(
+        label, options, default=default, required=True, key=label.lower(), bind="query-params", persist_state="session"
+    )
+    return chosen or default
+
+
+def _show_figures(screen: Screen, choice: Choice, last: dict[str, Any]) -> None:
+    year = fifty_two_weeks(screen.snapshot, choice.symbol, choice.interval, adjusted=choice.adjusted) or {}
+    close = last["basis_close" if choice.adjusted else "close"]
+    volume, mean, rsi = last["volume"], last["mean_volume_20"], last["rsi_14"]
+    change = None if last["price_change_pct"] is None else percent(last["price_change_pct"])
+    share = f"{volume / mean:.1f} × mean" if volume is not None and mean else None
+    with st.container(horizontal=True, gap="small"):
+        st.metric("Close", price(close), change, border=True)
+        _figure("52-week high", price(year.get("high")), _apart(close, year.get("high")))
+        _figure("52-week low", price(year.get("low")), _apart(close, year.get("low")))
+        _figure("Volume", compact(volume), share)
+        _figure("RSI 14", NONE if rsi is None else f"{rsi:.1f}", _rsi_word(screen, rsi))
+
+
+def _figure(label: str, value: str, note: str | None) -> None:
+    st.metric(label, value, note, border=True, delta_color="off", delta_arrow="off")
+
+
+def _apart(close: float | None, extreme: float | None) -> str | None:
+    """How far the close is from the extreme."""
+    if close is None or not extreme:
+        return None
+    return f"{100 * (close / extreme - 1):+.1f} %"
+
+
+def _rsi_word(screen: Screen, rsi: float | None) -> str | None:
+    thresholds = screen.settings.analytics.alert_thresholds
+    if rsi is None:
+        return None
+    if rsi > thresholds.rsi_overbought:
+        return "overbought"
+    return "oversold" if rsi < thresholds.rsi_oversold else "neutral"
+
+
+def _show_chart(screen: Screen, choice: Choice, bars: pa.Table, fired: pa.Table) -> None:
+    has_adjusted = "adjusted" in bars["price_basis"].to_pylist()
+    on_basis = choice.adjusted or not has_adjusted
+    overlays = [name for name in OVERLAYS if on_basis and has_values(bars, name)]
+    st.markdown(_legend(bars, overlays, choice, _basis_note(has_adjusted, on_basis)))
+    thresholds = screen.settings.analytics.alert_thresholds
+    visible = _visible(bars, choice.span)
+    drawing = Drawing(screen.palette, thresholds, on_basis, tuple(overlays), choice.is_intraday, visible)
+    draw_chart(build_panes(bars, fired, drawing), f"{choice} {screen.palette.background}", visible)
+
+
+def _legend(bars: pa.Table, overlays: list[str], choice: Choice, note: str) -> str:
+    """One line over the chart: the overlays in their colours with their last values, which bars, the price basis."""
+    last = bars.slice(bars.num_rows - 1).to_pylist()[0]
+    lines = [f":{color}[**{label}** {price(last[name])}]" for name in overlays for label, color in [OVERLAYS[name]]]
+    shown = f"{INTERVALS.get(choice.interval, choice.interval).capitalize()} bars to {when(last['ts'], choice.interval)}"
+    return " &ensp; ".join([*lines, f":small[:gray[{shown}, {note}]]"])
+
+
+def _visible(bars: pa.Table, span: str) -> int:
+    """How many of the newest bars the chosen range holds."""
+    if span == ALL:
+        return bars.num_rows
+    length = timedelta(days=_DAYS[span]) if span in _DAYS else timedelta(hours=_HOURS[span])
+    times = bars["ts"].to_pylist()
+    return sum(ts > times[-1] - length for ts in times)
+
+
+def _basis_note(has_adjusted: bool, on_basis: bool) -> str:
+    if not has_adjusted:
+        return "prices as traded: this feed has no adjusted ones."
+    if on_basis:
+        return "adjusted for splits and dividends, as indicators and alerts are."
+    return "prices as traded: a split is a jump, and averages of adjusted prices are left out."

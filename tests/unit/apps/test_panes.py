@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from market_snapshot import alert_table, indicator_table, stock_bars, without_indicators
+
+from apps.dashboard.panes import OVERLAYS, Drawing, build_panes, has_values
+from apps.dashboard.theme import DARK, LIGHT
+from tickhouse.settings import AlertThresholds
+
+DRAWING = Drawing(LIGHT, AlertThresholds(), adjusted=True, overlays=tuple(OVERLAYS), is_intraday=False, visible_bars=252)
+
+
+@pytest.fixture(scope="module")
+def bars() -> pa.Table:
+    return indicator_table(stock_bars().query("symbol == 'AAPL'"))
+
+
+@pytest.fixture(scope="module")
+def alerts(bars: pa.Table) -> pa.Table:
+    return alert_table(bars).sort_by([("ts", "descending")])
+
+
+def points(panes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [point for pane in panes for series in pane["series"] for point in series["data"]]
+
+
+def test_every_value_is_a_number_and_a_missing_one_is_a_gap(bars: pa.Table, alerts: pa.Table) -> None:
+    panes = build_panes(bars, alerts, DRAWING)
+    json.dumps(panes, allow_nan=False)
+    assert all(None not in point.values() for point in points(panes))
+    sma_50 = panes[0]["series"][2]["data"]
+    assert [len(point) for point in sma_50[:51]] == [1] * 49 + [2, 2]
+
+
+def test_series_share_one_time_axis_in_order(bars: pa.Table, alerts: pa.Table) -> None:
+    panes = build_panes(bars, alerts, DRAWING)
+    times = [point["time"] for point in panes[0]["series"][0]["data"]]
+    assert times == sorted(set(times))
+    assert {point["time"] for point in points(panes)} == set(times)
+    markers = [marker["time"] for marker in panes[0]["series"][0]["markers"]]
+    assert markers == sorted(markers)
+    assert set(markers) <= set(times)
+
+
+def test_prices_are_drawn_on_the_basis_asked_for(bars: pa.Table, alerts: pa.Table) -> None:
+    last = {name: bars[name][-1].as_py() for name in ("close", "basis_close")}
+    for adjusted, name in ((True, "basis_close"), (False, "close")):
+        panes = build_panes(bars, alerts, replace(DRAWING, adjusted=adjusted))
+        assert panes[0]["series"][0]["data"][-1]["close"] == last[name]
+
+
+def test_only_moves_within_the_bars_are_marked_and_a_long_range_shows_the_large_ones(bars: pa.Table, alerts: pa.Table) -> None:
+    def markers(table: pa.Table, visible_bars: int) -> list[dict[str, Any]]:
+        return build_panes(table, alerts, replace(DRAWING, visible_bars=visible_bars))[0]["series"][0]["markers"]
+
+    moves = alerts.filter(pc.equal(alerts["rule"], "price_change"))
+    assert len(markers(bars, 252)) == moves.num_rows
+    assert len(markers(bars, 3000)) == pc.sum(pc.equal(moves["severity"], "high")).as_py()
+    recent = bars.slice(bars.num_rows - 100)
+    assert all(marker["time"] >= recent["ts"][0].as_py().timestamp() for marker in markers(recent, 100))
+
+
+def test_an_indicator_without_values_takes_no_pane(bars: pa.Table) -> None:
+    plain = without_indicators(bars)
+    assert not any(has_values(plain, name) for name in (*OVERLAYS, "rsi_14"))
+    panes = build_panes(plain, alert_table(bars).slice(0, 0), replace(DRAWING, overlays=()))
+    assert [pane.get("title") for pane in panes] == [None, "Volume"]
+    assert [len(pane["series"]) for pane in panes] == [1, 1]
+
+
+def test_a_single_bar_is_a_chart(bars: pa.Table, alerts: pa.Table) -> None:
+    panes = build_panes(bars.slice(bars.num_rows - 1), alerts, DRAWING)
+    assert [len(series["data"]) for series in panes[-1]["series"]] == [1, 1, 1]
+
+
+def test_a_palette_colours_every_part(bars: pa.Table, alerts: pa.Table) -> None:
+    drawn = json.dumps(build_panes(bars, alerts, replace(DRAWING, palette=DARK)))
+    assert not any(color in drawn for color in vars(LIGHT).values() if color not in vars(DARK).values())
