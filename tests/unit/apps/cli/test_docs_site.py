@@ -1,0 +1,42 @@
+"""The models' documentation is one page, served as it is at each request."""
+
+from __future__ import annotations
+
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+
+import pytest
+
+from apps.cli.docs_site import docs_server
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    page = tmp_path / "static_index.html"
+    page.write_text("<h1>first</h1>")
+    return page
+
+
+@pytest.fixture
+def address(page: Path) -> Iterator[str]:
+    server = docs_server(page, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+def test_the_newest_page_is_served(address: str, page: Path) -> None:
+    assert urllib.request.urlopen(address).read() == b"<h1>first</h1>"
+    page.write_text("<h1>second</h1>")
+    assert urllib.request.urlopen(f"{address}/index.html?x=1").read() == b"<h1>second</h1>"
+
+
+def test_nothing_else_of_the_machine_is(address: str) -> None:
+    with pytest.raises(HTTPError, match="404"):
+        urllib.request.urlopen(f"{address}/../pyproject.toml")
