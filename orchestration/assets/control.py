@@ -1,0 +1,17 @@
+"""What builds are told: tables a build writes for its models before dbt runs."""
+
+import dagster as dg
+
+BUILD_NUMBER = dg.AssetSpec(
+    ["control", "build"],
+    group_name="control",
+    kinds={"duckdb"},
+    description="One row per build: its number, which every changed row carries, and the indicators it computes.",
+)
+
+ALERT_THRESHOLD = dg.AssetSpec(
+    ["control", "alert_threshold"],
+    group_name="control",
+    kinds={"duckdb"},
+    description="The alert thresholds that settings give; they override those of the seed.",
+)
