@@ -20,12 +20,13 @@ def show_bars(bars: pa.Table, palette: Palette, *, height: int, adjusted: bool) 
     if adjusted:
         frame = frame.assign(**{name: frame[f"basis_{name}"] for name in ("open", "high", "low", "close")})
     frame["when"] = [when(ts, interval) for ts, interval in zip(frame["ts"], frame["interval"], strict=True)]
+    digits = _digits(frame["close"])
     columns = {
         "when": st.column_config.TextColumn("Bar", help="Start of the bar, UTC", pinned=True),
-        "open": _price_column("Open"),
-        "high": _price_column("High"),
-        "low": _price_column("Low"),
-        "close": _price_column("Close"),
+        "open": _price_column("Open", digits),
+        "high": _price_column("High", digits),
+        "low": _price_column("Low", digits),
+        "close": _price_column("Close", digits),
         "price_change_pct": _change_column(),
         "volume": _count_column("Volume"),
         "rsi_14": st.column_config.NumberColumn("RSI 14", format="%.1f", width="small"),
@@ -73,7 +74,7 @@ def show_instruments(instruments: pa.Table, palette: Palette, *, height: Height 
         "symbol": st.column_config.TextColumn("Symbol", pinned=True),
         "interval": st.column_config.TextColumn("Interval", width="small"),
         "when": st.column_config.TextColumn("Newest bar"),
-        "close": _price_column("Close"),
+        "close": _price_column("Close", _digits(frame["close"])),
         "price_change_pct": _change_column(),
         "volume": _count_column("Volume"),
         "bars": _count_column("Bars"),
@@ -81,8 +82,13 @@ def show_instruments(instruments: pa.Table, palette: Palette, *, height: Height 
     _show(_colored(frame, columns, palette), columns, height, "Symbols with their newest bar, prices as traded")
 
 
-def _price_column(label: str) -> Any:
-    return st.column_config.NumberColumn(label, format="%,.2f", width="small")
+def _digits(prices: pd.Series) -> int:
+    """Decimals that tell prices apart: two, and more where all are small."""
+    return 2 if prices.max() >= 1 else 6
+
+
+def _price_column(label: str, digits: int) -> Any:
+    return st.column_config.NumberColumn(label, format=f"%,.{digits}f", width="small")
 
 
 def _count_column(label: str) -> Any:
@@ -97,7 +103,8 @@ def _colored(frame: pd.DataFrame, columns: dict[str, Any], palette: Palette) -> 
     def color(change: float) -> str:
         return "" if pd.isna(change) or change == 0 else f"color: {palette.up if change > 0 else palette.down}"
 
-    return frame[list(columns)].style.map(color, subset=["price_change_pct"])
+    shown = frame[list(columns)].round(6)  # a screen reader is told the values, not how they are formatted
+    return shown.style.map(color, subset=["price_change_pct"])
 
 
 def _show(table: Any, columns: dict[str, Any], height: Height, alt: str) -> None:
