@@ -19,6 +19,8 @@ from tickhouse.storage import Storage
 from transform.snapshot.manifest import Manifest, latest_manifest
 from transform.validation.record import validated_end
 
+_ANSWER_SECONDS = 3.0
+
 
 @dataclass(frozen=True)
 class PartitionStatus:
@@ -54,7 +56,7 @@ def read_status(storage: Storage, broker_ends: Mapping[tuple[str, int], int]) ->
 
 def read_broker_ends(settings: Settings) -> dict[tuple[str, int], int]:
     """(topic id, partition) → the topic's end, as the broker of the settings has it; raises as `describe_topic` does."""
-    topic = describe_topic(settings)
+    topic = describe_topic(settings, _ANSWER_SECONDS)
     return {(topic.topic_id, partition): end for partition, end in topic_ends(settings, topic).items()}
 
 
