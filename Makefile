@@ -57,7 +57,7 @@ lock: $(VENV)/.uv-$(UV_VERSION) ## Resolve requirements.lock anew from pyproject
 		--no-emit-index-url --generate-hashes --no-strip-extras --quiet -o requirements.lock $(ARGS)
 
 browser: ## Chromium for the browser tests, where this may install it (root on Debian)
-	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
+	@if ! command -v chromium chromium-browser google-chrome >/dev/null && [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
 		apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; \
 	fi
 

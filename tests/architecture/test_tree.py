@@ -15,7 +15,7 @@ PACKAGES = ("tickhouse", "ingestion", "transform", "orchestration", "dbt_project
 TOP_LEVEL = ("orchestration", "ingestion", "transform", "dbt_project", "apps", "infra", "tests", "docs", "tickhouse")
 TOP_LEVEL_FILES = ("workspace.yaml", "pyproject.toml", "docker-compose.yml", "README.md", "LICENSE", "Makefile", "tickhouse.yaml")
 LONGEST_FILE = 320
-VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc", "shared", "process_data"}
+VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc", "process_data"}
 
 
 def committed() -> list[Path]:
