@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from apps.api.errors import handle_errors
 from apps.api.routers import bars, indicators, service, symbols
@@ -25,7 +26,7 @@ feed carries adjusted closes, else as traded. Before the first publication lists
 
 def create_app(settings: Settings) -> FastAPI:
     """The API over the lake that `settings.storage` names; nothing is read before the first request."""
-    app = FastAPI(title="tickhouse", version=version("tickhouse"), description=_DESCRIPTION, redoc_url=None)
+    app = FastAPIOffline(title="tickhouse", version=version("tickhouse"), description=_DESCRIPTION, redoc_url=None)
     app.state.reader = SnapshotReader(open_storage(settings))
     for part in (service, bars, symbols, indicators):
         app.include_router(part.router)
