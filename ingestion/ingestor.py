@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
-import logging
 import os
 import signal
 import socket
@@ -12,7 +10,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -22,18 +20,16 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from ingestion.batch import Limits
 from ingestion.chain.put import ChainEnd, begin_chain, find_end
 from ingestion.chain.slot import Chain
+from ingestion.group import commit_of, hint_in, join_group, tell
 from ingestion.lander import PartitionLander
-from ingestion.topic import LOG_APPEND_TIME, BrokerUnreachableError, TopicIdentity, TopicMissingError, describe_topic
+from ingestion.topic import LOG_APPEND_TIME, BrokerUnreachableError, TopicIdentity, TopicMissingError, TopicWatch, describe_topic
 from tickhouse.logging import configure_logging
 from tickhouse.settings import Settings, load_settings
 from tickhouse.storage import Storage, StorageRefusedError, open_storage
 
 CONSUMED_AT_ONCE = 10_000
 CONSUME_SECONDS = 0.1
-PREFETCHED_KBYTES = 32 * 1024
-# A crashed ingestor's partitions wait so long for another. A live one that misses it does no harm: the chain is the fence.
-SESSION_SECONDS = 6.0
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 2.0
 LONGEST_BACKOFF_SECONDS = 5.0
 
 Answer = TypeVar("Answer")
@@ -71,7 +67,7 @@ def run_ingestor(settings: Settings, stop: threading.Event) -> None:
             )
         _Ingestor(settings, storage, topic, stop).run()
     except _StoppedError:
-        log.info("ingestor stopped before Kafka answered")
+        log.warning("ingestor stopped while Kafka did not answer; what was read and not landed will be read again")
 
 
 class _Ingestor:
@@ -84,7 +80,9 @@ class _Ingestor:
         chosen = settings.ingestor
         self._limits = Limits(chosen.flush_rows, chosen.flush_bytes, chosen.flush_seconds)
         self._landers: dict[int, PartitionLander] = {}
-        self._consumer = Consumer(_client_settings(settings), logger=logging.getLogger(__name__))
+        self._is_newly_assigned = False
+        self._watch = TopicWatch(settings, topic)
+        self._consumer = join_group(settings)
 
     def run(self) -> None:
         consumer = self._consumer
@@ -93,14 +91,28 @@ class _Ingestor:
         gc.freeze()  # what is loaded by now stays: let no collection look at it again
         try:
             while not self._stop.is_set():
-                self._take(consumer.consume(CONSUMED_AT_ONCE, self._patience()))
+                self._take(self._consume())
                 self._land([lander for lander in self._landers.values() if self._is_due(lander)])
-            self._land(self._landers.values())
+            self._land(list(self._landers.values()))
         finally:
             self._landers.clear()
             consumer.close()
             gc.unfreeze()
         log.info("ingestor stopped", topic=self._topic.name)
+
+    def _consume(self) -> list[Message]:
+        """The next messages of the present assignment.
+
+        Messages of the one before, which a rebalance in the middle of the call leaves in its answer, may come after
+        others that nobody landed; taken for the batch's next they would hide those. So that answer is dropped whole.
+        """
+        self._is_newly_assigned = False
+        messages = self._consumer.consume(CONSUMED_AT_ONCE, self._patience())
+        if not self._is_newly_assigned:
+            return messages
+        starts = [(lander.chain, lander.batch.next_offset) for lander in self._landers.values()]
+        self._consumer.assign([TopicPartition(chain.topic, chain.partition, offset) for chain, offset in starts])
+        return []
 
     def _take(self, messages: Iterable[Any]) -> None:
         now = time.monotonic()
@@ -130,45 +142,56 @@ class _Ingestor:
         at = lander.batch.due_at()
         return at is not None and at <= time.monotonic()
 
-    def _land(self, landers: Iterable[PartitionLander]) -> None:
-        """Land what these hold, and then tell the group: the offset for who displays lag, the last slot as a hint."""
-        commits = []
+    def _land(self, landers: Sequence[PartitionLander]) -> None:
+        """Land what these hold, and then tell the group."""
+        if any(not lander.batch.is_empty for lander in landers):
+            self._check_incarnation()
         for lander in landers:
             lander.land()
-            if lander.end.last_position is not None:
-                commits.append(self._commit_of(lander))
+        commits = [commit_of(lander.chain, lander.end) for lander in landers if lander.end.last_position is not None]
         if commits:
-            self._consumer.commit(offsets=commits, asynchronous=True)
+            tell(self._consumer, commits)
 
-    def _commit_of(self, lander: PartitionLander) -> TopicPartition:
-        hint = json.dumps({"topic_id": lander.chain.topic_id, "position": lander.end.last_position})
-        return TopicPartition(lander.chain.topic, lander.chain.partition, lander.end.next_offset, hint)
+    def _check_incarnation(self) -> None:
+        """Make sure that what was read by now is of the topic this began with.
 
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        topic = _patiently(lambda: describe_topic(self._settings, ANSWER_SECONDS), self._stop)
-        if topic.topic_id != self._topic.topic_id:
+        Kafka's client goes on reading, by offset, when a topic is deleted and made again under its name; asked
+        after the reading and before the landing, no message of the new one gets into the old one's chain.
+        """
+        try:
+            topic_id = _patiently(lambda: self._watch.topic_id(ANSWER_SECONDS), self._stop, TopicMissingError)
+        except TopicMissingError:
+            return  # deleted and not made again: what was read is of the old one
+        if topic_id != self._topic.topic_id:
             raise IngestorError(
-                f"topic {topic.name} was deleted and made again (now {topic.topic_id}, before {self._topic.topic_id}): "
+                f"topic {self._topic.name} was deleted and made again (now {topic_id}, before {self._topic.topic_id}): "
                 "start the ingestor again to land it as a topic of its own"
             )
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._check_incarnation()
         hints = self._hints(partitions)
         for partition in partitions:
-            chain = Chain(topic.name, topic.topic_id, partition.partition)
+            chain = Chain(self._topic.name, self._topic.topic_id, partition.partition)
             end = self._find_start(chain, partition, hints.get(partition.partition))
             self._landers[partition.partition] = PartitionLander(self._storage, chain, end, self._limits, self._writer)
             partition.offset = end.next_offset
         consumer.assign(partitions)
+        self._is_newly_assigned = True
         log.info("partitions assigned", offsets={partition.partition: partition.offset for partition in partitions})
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         landers = [self._landers.pop(partition.partition, None) for partition in partitions]
-        self._land(lander for lander in landers if lander is not None)
+        self._land([lander for lander in landers if lander is not None])
         log.info("partitions revoked", partitions=[partition.partition for partition in partitions])
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in partitions:
             self._landers.pop(partition.partition, None)  # its new owner reads what is dropped here
-        log.warning("partitions lost to another ingestor", partitions=[partition.partition for partition in partitions])
+        log.warning(
+            "partitions lost: the group gave them away, or is out of reach",
+            partitions=[partition.partition for partition in partitions],
+        )
 
     def _hints(self, partitions: list[TopicPartition]) -> dict[int, int]:
         """The last slots' positions by partition, as the group's commits have them."""
@@ -177,7 +200,7 @@ class _Ingestor:
         except KafkaException as error:
             log.warning("no group commits to start from: chains are walked from their genesis", reason=str(error))
             return {}
-        hints = {partition.partition: _hint(partition.metadata, self._topic.topic_id) for partition in committed}
+        hints = {commit.partition: hint_in(commit, self._topic.topic_id) for commit in committed}
         return {partition: hint for partition, hint in hints.items() if hint is not None}
 
     def _find_start(self, chain: Chain, partition: TopicPartition, hint: int | None) -> ChainEnd:
@@ -224,51 +247,22 @@ class _Ingestor:
         log.warning("Kafka will be asked again", place=place, reason=error.str())
 
 
-def _client_settings(settings: Settings) -> dict[str, Any]:
-    return {
-        "bootstrap.servers": settings.kafka.bootstrap_servers,
-        "group.id": settings.kafka.group,
-        "enable.auto.commit": False,
-        "isolation.level": "read_committed",
-        # Every start is assigned from the storage: an offset that Kafka does not have is never made good in silence.
-        "auto.offset.reset": "error",
-        # Eager: a rebalance lands everything and starts from the storage, and in-memory brokers know nothing else.
-        "partition.assignment.strategy": "range",
-        "session.timeout.ms": int(SESSION_SECONDS * 1000),
-        "heartbeat.interval.ms": int(SESSION_SECONDS * 1000 / 4),
-        "enable.partition.eof": True,  # tells where offsets without messages end
-        "queued.max.messages.kbytes": PREFETCHED_KBYTES,
-        "on_commit": _on_commit,
-        "error_cb": lambda error: log.warning("Kafka client", reason=error.str()),
-    }
+def _patiently(ask: Callable[[], Answer], stop: threading.Event, *answers: type[Exception]) -> Answer:
+    """What Kafka answers, asked again until it does; errors of the kinds `answers` are answers, and raised.
 
-
-def _on_commit(error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-    if error is not None:
-        log.warning("group commit failed; only the lag display is behind", reason=error.str())
-
-
-def _hint(metadata: str | None, topic_id: str) -> int | None:
-    try:
-        hint = json.loads(metadata or "")
-        return int(hint["position"]) if hint["topic_id"] == topic_id else None
-    except (ValueError, KeyError, TypeError):
-        return None  # no commit yet, or somebody else's
-
-
-def _patiently(ask: Callable[[], Answer], stop: threading.Event) -> Answer:
-    """What Kafka answers, asked again until it does. Raises _StoppedError when `stop` is set before."""
+    Raises _StoppedError when Kafka does not answer and `stop` is set.
+    """
     backoff = 0.25
-    while not stop.is_set():
+    while True:
         try:
             return ask()
         except (BrokerUnreachableError, TopicMissingError, KafkaException) as error:
-            if isinstance(error, KafkaException) and not _is_passing(error):
+            if isinstance(error, answers) or (isinstance(error, KafkaException) and not _is_passing(error)):
                 raise
             log.warning("waiting for Kafka", reason=str(error), next_try_seconds=backoff)
-            stop.wait(backoff)
-            backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
-    raise _StoppedError
+        if stop.wait(backoff):
+            raise _StoppedError
+        backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
 
 
 def _is_passing(error: KafkaException) -> bool:

@@ -44,6 +44,24 @@ def describe_topic(settings: Settings, timeout_seconds: float = _SECONDS) -> Top
     return _describe(_connect(settings), settings, timeout_seconds)
 
 
+class TopicWatch:
+    """One connection that says, as often as it is asked, which incarnation of a topic there is now."""
+
+    def __init__(self, settings: Settings, topic: TopicIdentity) -> None:
+        self._settings = settings
+        self._is_mock = topic.topic_id.startswith(_MOCK_CLUSTER)
+        self._admin = _connect(settings)
+
+    def topic_id(self, timeout_seconds: float = _SECONDS) -> str:
+        """The topic's id of this moment. Raises as `describe_topic` does."""
+        try:
+            if self._is_mock:
+                return str(self._admin.list_topics(timeout=timeout_seconds).cluster_id)
+            return _id_text(_description(self._admin, self._settings.kafka.topic, timeout_seconds).topic_id)
+        except KafkaException as error:
+            _raise(error, self._settings)
+
+
 def ensure_topic(settings: Settings) -> TopicIdentity:
     """The topic `kafka.topic`, made with `kafka.partitions` and LogAppendTime when there is none.
 
@@ -85,13 +103,20 @@ def _describe(admin: AdminClient, settings: Settings, seconds: float = _SECONDS)
         cluster = admin.list_topics(timeout=seconds)
         if (cluster.cluster_id or "").startswith(_MOCK_CLUSTER):
             return _describe_mock(admin, name)
-        topic: Any = admin.describe_topics(TopicCollection([name]), request_timeout=seconds)[name].result()
+        topic = _description(admin, name, seconds)
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
         config = admin.describe_configs([resource], request_timeout=seconds)[resource].result()
     except KafkaException as error:
         _raise(error, settings)
-    topic_id = str(topic.topic_id).replace("+", "-").replace("/", "_")  # as Kafka's tools write it, and fit for a path
-    return TopicIdentity(name, topic_id, len(topic.partitions), config[_TIMESTAMP_TYPE].value)
+    return TopicIdentity(name, _id_text(topic.topic_id), len(topic.partitions), config[_TIMESTAMP_TYPE].value)
+
+
+def _description(admin: AdminClient, name: str, seconds: float) -> Any:
+    return admin.describe_topics(TopicCollection([name]), request_timeout=seconds)[name].result()
+
+
+def _id_text(topic_id: object) -> str:
+    return str(topic_id).replace("+", "-").replace("/", "_")  # as Kafka's tools write it, and fit for a path
 
 
 def _describe_mock(admin: AdminClient, name: str) -> TopicIdentity:

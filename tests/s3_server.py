@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,7 +20,10 @@ CREDENTIALS = {
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """A running server's address."""
+    """A running server's address. All servers of one process have their buckets in common."""
+    requests = logging.getLogger("werkzeug")
+    level = requests.level
+    requests.setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
@@ -27,6 +31,7 @@ def s3_server() -> Iterator[str]:
         yield f"http://{host}:{port}"
     finally:
         server.stop()
+        requests.setLevel(level)
 
 
 def make_bucket(endpoint_url: str, bucket: str) -> None:
