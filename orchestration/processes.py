@@ -11,7 +11,8 @@ from tickhouse.settings import Settings, as_environment, process_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "infra" / "dagster" / "dagster.yaml"
-WORKSPACE = ROOT / "workspace.yaml"
+# The workspace.yaml at the top is a link to this one: what lies there is not in the wheel.
+WORKSPACE = ROOT / "infra" / "dagster" / "workspace.yaml"
 
 
 @dataclass(frozen=True)

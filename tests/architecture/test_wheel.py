@@ -52,6 +52,10 @@ def test_every_package_and_what_it_reads_at_run_time_is_in_the_wheel(wheel: zipf
     assert needed - set(wheel.namelist()) == set()
 
 
+def test_what_lies_at_the_top_and_is_read_at_run_time_is_a_link_to_what_is_shipped() -> None:
+    assert (ROOT / "workspace.yaml").resolve() == ROOT / "infra" / "dagster" / "workspace.yaml"
+
+
 def test_nothing_else_is(wheel: zipfile.ZipFile) -> None:
     strangers = {name.split("/")[0] for name in wheel.namelist()} - set(PACKAGES)
     assert {name for name in strangers if not name.endswith(".dist-info")} == set()
