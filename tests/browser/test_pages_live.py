@@ -17,6 +17,15 @@ from transform.marts import FCT_ALERT, FCT_INDICATOR
 
 BARS = stock_bars()
 IN_VIEW = "() => { const {firstBar, lastBar} = document.body.dataset; return [+firstBar, +lastBar]; }"
+WATCH = """
+() => {
+  window.removed = [];
+  const watched = [...document.querySelectorAll("h1, .stMetric, .stSelectbox, .stDataFrame, iframe")];
+  const look = () => window.removed.push(...watched.filter(element => !element.isConnected).map(element => element.tagName));
+  new MutationObserver(look).observe(document.body, {childList: true, subtree: true});
+  return watched.length;
+}
+"""
 Serve = Callable[[Settings], ServedPages]
 
 
@@ -62,6 +71,8 @@ def test_new_bars_appear_by_themselves_and_leave_symbol_and_zoom_alone(page: Pag
     see_snapshot(page, 0)
     page.frame_locator("iframe").locator("canvas").first.wait_for()
     opened = in_view(page, lambda view: view[1] > 3000)
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(2)
+    assert page.evaluate(WATCH) == 10
     publish_bars(storage, all_but(15))
     see_snapshot(page, 1)
     followed = in_view(page, lambda view: view[1] > opened[1])
@@ -83,6 +94,7 @@ def test_new_bars_appear_by_themselves_and_leave_symbol_and_zoom_alone(page: Pag
     see_snapshot(page, 3)
     expect(page.get_by_role("heading", name="IBM")).to_be_visible()
     assert in_view(page, lambda view: view[0] > 0) == zoomed
+    assert page.evaluate("window.removed") == [], "what is shown changes in place, without flicker"
 
 
 def test_a_lake_that_cannot_be_read_is_said_so_until_it_can(page: Page, serve: Serve, settings: Settings) -> None:

@@ -41,9 +41,9 @@ class Choice:
 
 def show(screen: Screen) -> None:
     """The page."""
-    title = st.empty()
+    heading = st.container()  # not st.empty: that would take the heading away for a moment at every new snapshot
     choice = _choose(screen)
-    title.title(choice.symbol, anchor=False)
+    heading.title(choice.symbol, anchor=False)
     chosen = Selection(symbol=choice.symbol, interval=choice.interval)
     bars = newest_bars(screen.snapshot, chosen, MAX_BARS)
     fired = alerts(screen.snapshot, chosen, MAX_BARS)
