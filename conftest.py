@@ -1,12 +1,17 @@
-"""The option `--no-skips`: where everything needed is installed, a skipped test is a failure."""
+"""For every test: the option `--no-skips`, and property tests without a stopwatch."""
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
+
+# A first call may compile for a second, and other processes share the machine: time tells nothing of what is tested here.
+hypothesis.settings.register_profile("tickhouse", deadline=None)
+hypothesis.settings.load_profile("tickhouse")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--no-skips", action="store_true", help="fail when any test, or file of tests, was skipped")
+    parser.addoption("--no-skips", action="store_true", help="a skipped test, or file of tests, is a failure")
 
 
 @pytest.hookimpl(trylast=True)
