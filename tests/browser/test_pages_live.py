@@ -121,6 +121,26 @@ def test_without_analytics_the_pages_show_bars_alone(page: Page, serve: Serve, s
     expect(page.get_by_text("No symbol has two bars yet.")).to_be_visible()
 
 
+def test_each_length_of_bars_keeps_its_own_range_and_raw_feeds_offer_no_adjusted_prices(
+    page: Page, serve: Serve, settings: Settings
+) -> None:
+    daily = BARS[BARS["symbol"] == "FB"]
+    times = pd.date_range("2020-01-01", periods=len(daily), freq="1h", tz="UTC")
+    hourly = daily.drop(columns="adj_close").assign(symbol="BTC/USD", interval="1h", ts=times)
+    publish_bars(open_storage(settings), pd.concat([daily, hourly]))
+    page.goto(serve(settings).url + "/?symbol=FB&range=6M")
+    expect(page.get_by_role("radio", name="6M")).to_be_checked()
+    page.get_by_role("combobox").click()
+    page.get_by_role("option", name="BTC/USD").click()
+    expect(page.get_by_text("this feed has no adjusted ones")).to_be_visible()
+    expect(page.get_by_role("radio", name="As traded")).to_have_count(0)
+    page.get_by_role("radio", name="1D").click()
+    assert in_view(page, lambda view: view[1] - view[0] < 30)[1] == pytest.approx(len(hourly) + 2)
+    page.get_by_role("combobox").click()
+    page.get_by_role("option", name="FB").click()
+    expect(page.get_by_role("radio", name="6M")).to_be_checked()
+
+
 def test_the_pages_end_on_sigterm_with_a_visitor_and_log_as_told(
     page: Page, serve: Serve, settings: Settings, complaints: list[str]
 ) -> None:

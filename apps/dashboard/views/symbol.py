@@ -21,7 +21,7 @@ RECENT = 100
 ALL = "All"
 ADJUSTED, RAW = "Adjusted", "As traded"
 _DAYS = {"3M": 91, "6M": 182, "1Y": 365, "5Y": 1826}
-_HOURS = {"6H": 6, "1D": 24, "5D": 120, "1M": 730}
+_HOURS = {"6H": 6, "1D": 24, "5D": 120, "30D": 720}
 _TABLE_HEIGHT = 320
 
 
@@ -63,22 +63,25 @@ def show(screen: Screen) -> None:
 
 
 def _choose(screen: Screen) -> Choice:
-    symbols = sorted(set(instruments(screen.snapshot)["symbol"].to_pylist()))
+    basis_of = {(row["symbol"], row["interval"]): row["price_basis"] for row in instruments(screen.snapshot).to_pylist()}
     with st.container(horizontal=True, gap="medium"):
-        symbol = st.selectbox("Symbol", symbols, key="symbol", bind="query-params", width=180)
+        symbol = st.selectbox("Symbol", sorted({symbol for symbol, _ in basis_of}), key="symbol", bind="query-params", width=180)
         intervals = intervals_of(screen.snapshot, symbol)
         interval = usual_interval(intervals) or NONE
         if len(intervals) > 1:
-            interval = _segments("Interval", intervals, interval)
-        spans = [*(_DAYS if interval in DAY_AND_LONGER else _HOURS), ALL]
-        span = _segments("Range", spans, spans[2])
-        basis = _segments("Prices", [ADJUSTED, RAW], ADJUSTED)
-    return Choice(symbol, interval, span, adjusted=basis == ADJUSTED)
+            interval = _segments("Interval", intervals, interval, "interval")
+        is_daily = interval in DAY_AND_LONGER
+        spans = [*(_DAYS if is_daily else _HOURS), ALL]
+        span = _segments("Range", spans, spans[2], "range" if is_daily else "intraday_range")
+        has_adjusted = basis_of.get((symbol, interval)) == "adjusted"
+        prices = _segments("Prices", [ADJUSTED, RAW], ADJUSTED, "prices") if has_adjusted else ADJUSTED
+    return Choice(symbol, interval, span, adjusted=prices == ADJUSTED)
 
 
-def _segments(label: str, options: list[str], default: str) -> str:
+def _segments(label: str, options: list[str], default: str, key: str) -> str:
+    """A choice that stays for the session and is in the address as `key`."""
     chosen = st.segmented_control(
-        label, options, default=default, required=True, key=label.lower(), bind="query-params", persist_state="session"
+        label, options, default=default, required=True, key=key, bind="query-params", persist_state="session"
     )
     return chosen or default
 
