@@ -8,6 +8,8 @@ from pathlib import Path
 
 import structlog
 
+from apps.cli.ending import interrupt_on_signals
+from apps.cli.readiness import url
 from tickhouse.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -16,8 +18,9 @@ log = structlog.get_logger(__name__)
 def serve_docs(settings: Settings) -> None:
     """Serve the page at `docs.host` and `docs.port` until interrupted; without one, write one that needs no warehouse."""
     server = docs_server(ensure_docs(settings), settings.docs.host, settings.docs.port)
-    log.info("dbt docs are served", url=f"http://{settings.docs.host}:{settings.docs.port}")
-    server.serve_forever()
+    log.info("dbt docs are served", url=url(settings.docs.host, settings.docs.port))
+    with interrupt_on_signals(), server:
+        server.serve_forever()
 
 
 def ensure_docs(settings: Settings) -> Path:
@@ -33,7 +36,7 @@ def ensure_docs(settings: Settings) -> Path:
 
 
 def docs_server(page: Path, host: str, port: int) -> ThreadingHTTPServer:
-    """A server that listens and gives `page`, as it is at each request, at `/`."""
+    """A server that listens and gives `page`, as it is at each request, at `/`. Raises OSError when the port is taken."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -50,4 +53,9 @@ def docs_server(page: Path, host: str, port: int) -> ThreadingHTTPServer:
         def log_message(self, format: str, *args: object) -> None:
             log.debug("request", line=format % args)
 
-    return ThreadingHTTPServer((host, port), Handler)
+    try:
+        return ThreadingHTTPServer((host, port), Handler)
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {host}:{port}: {error.strerror}. Set docs.port (TICKHOUSE_DOCS__PORT) to a free one"
+        ) from None

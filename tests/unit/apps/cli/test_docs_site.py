@@ -40,3 +40,8 @@ def test_the_newest_page_is_served(address: str, page: Path) -> None:
 def test_nothing_else_of_the_machine_is(address: str) -> None:
     with pytest.raises(HTTPError, match="404"):
         urllib.request.urlopen(f"{address}/../pyproject.toml")
+
+
+def test_a_taken_port_names_the_setting(address: str, page: Path) -> None:
+    with pytest.raises(OSError, match=r"Set docs\.port \(TICKHOUSE_DOCS__PORT\)"):
+        docs_server(page, "127.0.0.1", int(address.rpartition(":")[2]))
