@@ -56,6 +56,5 @@ def docs_server(page: Path, host: str, port: int) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((host, port), Handler)
     except OSError as error:
-        raise OSError(
-            f"cannot listen on {host}:{port}: {error.strerror}. Set docs.port (TICKHOUSE_DOCS__PORT) to a free one"
-        ) from None
+        advice = "Set docs.port (TICKHOUSE_DOCS__PORT) to a free one"
+        raise OSError(f"cannot listen on {host}:{port}: {error.strerror}. {advice}") from None
