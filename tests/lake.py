@@ -60,8 +60,7 @@ class Lake:
             "kafka_timestamp": [pd.Timestamp(BEGUN_AT) + pd.Timedelta(milliseconds=offset) for offset in offsets],
         }
         whole = given.assign(**{name: value for name, value in defaults.items() if name not in given})
-        columns = [pa.array(whole[each.name], each.type, from_pandas=True) for each in LANDED_SCHEMA]
-        rows = pa.table(columns, schema=LANDED_SCHEMA)
+        rows = pa.Table.from_pandas(whole, schema=LANDED_SCHEMA, preserve_index=False)
         footer = SlotFooter(
             position=self.position,
             next_offset=self.position + len(given),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from datetime import UTC, datetime
-from importlib.resources import files
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from lake import real_bars
 
 from tickhouse.settings import INDICATORS
 from tickhouse.storage import Storage
@@ -22,12 +21,7 @@ _PRICES = ("open", "high", "low", "close")
 
 def stock_bars() -> pd.DataFrame:
     """Daily bars of AAPL, FB, GOOG, IBM and MSFT, 2000-03-01 to 2013-03-01, by symbol and time."""
-    data = files("bokeh_sampledata").joinpath("_data/stocks.csv.gz").read_bytes()
-    frame = pd.read_csv(pa.BufferReader(gzip.decompress(data)))
-    frame.columns = ["symbol", "ts", "open", "high", "low", "close", "volume", "adj_close"]
-    frame["ts"] = pd.to_datetime(frame["ts"], utc=True)
-    frame["interval"] = "1d"
-    return frame.sort_values(["symbol", "interval", "ts"], ignore_index=True)
+    return real_bars().assign(interval="1d").sort_values(["symbol", "interval", "ts"], ignore_index=True)
 
 
 def indicator_table(bars: pd.DataFrame) -> pa.Table:

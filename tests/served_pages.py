@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from tickhouse.settings import PagesSettings, Settings, as_environment, process_environment
 
@@ -49,9 +49,9 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            httpx.get(f"{url}/_stcore/health", timeout=10).raise_for_status()
+            httpx2.get(f"{url}/_stcore/health", timeout=10).raise_for_status()
             return
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             time.sleep(0.05)
     raise AssertionError(f"the pages did not start: {log.read_text()}")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tickhouse.settings import ApiSettings, LoggingSettings, Settings, as_environment, process_environment
@@ -42,8 +42,8 @@ def wait_until_healthy(settings: Settings, process: subprocess.Popen[bytes]) -> 
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            return httpx.get(f"http://{settings.api.host}:{settings.api.port}/health", timeout=10).json()
-        except httpx.TransportError:
+            return httpx2.get(f"http://{settings.api.host}:{settings.api.port}/health", timeout=10).json()
+        except httpx2.TransportError:
             time.sleep(0.05)
     raise AssertionError("the API did not start")
 

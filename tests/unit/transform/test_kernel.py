@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import talib
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from lake import real_bars
-from numpy.typing import NDArray
+from talib_oracle import Floats, by_talib
 
 from transform.indicators.kernel import OUTPUTS, STATE, advance
-
-Floats = NDArray[np.float64]
 
 prices = st.lists(st.one_of(st.floats(1, 1000), st.integers(90, 110).map(float), st.just(100.0)), min_size=1, max_size=120).map(
     np.array
@@ -30,17 +27,6 @@ def volatility(close: Floats) -> Floats:
     """NumPy is the oracle here: TA-Lib's deviation is a difference of sums of squares, off by 1e-8 on returns."""
     returns = close[1:] / close[:-1] - 1
     return np.lib.stride_tricks.sliding_window_view(returns, 20).std(axis=1, ddof=1)
-
-
-def by_talib(close: Floats, volume: Floats) -> dict[str, Floats]:
-    return {
-        "sma_20": talib.SMA(close, 20),
-        "sma_50": talib.SMA(close, 50),
-        "ema_12": talib.EMA(close, 12),
-        "rsi_14": talib.RSI(close, 14),
-        "price_change_pct": talib.ROC(close, 1),
-        "mean_volume_20": talib.SMA(volume, 20),
-    }
 
 
 def assert_agree(ours: Floats, oracle: Floats, scale: float, what: str) -> None:
