@@ -148,6 +148,9 @@ def _validate(
 def _reasons(suites: _Suites, table: pa.Table, outcome: ValidationOutcome) -> dict[int, list[str]]:
     """Row number → the rules the row broke. Notes in `outcome` what blocks the batch as a whole."""
     frame = table.to_pandas()
+    for name, kind in frame.dtypes.items():
+        if isinstance(kind, pd.DatetimeTZDtype):
+            frame[name] = frame[name].dt.tz_localize(None)  # all are UTC; Great Expectations compares bare values
     if failed := suites.check(suites.batch, frame):
         outcome.blocked = f"the batch breaks {', '.join(sorted(failed))}"
         return {}
