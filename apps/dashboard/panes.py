@@ -21,6 +21,9 @@ _FONT = "system-ui, sans-serif"
 Row = Mapping[str, Any]
 Pane = dict[str, Any]
 
+LONGEST_TICK = len("14:30")
+"""With room for longer labels a short month has none: the day after its first would be labelled instead."""
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -109,7 +112,12 @@ def _look(drawing: Drawing) -> dict[str, Any]:
         "rightPriceScale": {"minimumWidth": 72},
         "priceScaleBorderColor": palette.line,
         "timeScaleBorderColor": palette.line,
-        "timeScale": {"timeVisible": drawing.is_intraday, "secondsVisible": False, "lockVisibleTimeRangeOnResize": True},
+        "timeScale": {
+            "timeVisible": drawing.is_intraday,
+            "secondsVisible": False,
+            "lockVisibleTimeRangeOnResize": True,
+            "tickMarkMaxCharacterLength": LONGEST_TICK,
+        },
     }
 
 
