@@ -62,7 +62,7 @@ class TopicWatch:
             _raise(error, self._settings)
 
 
-def ensure_topic(settings: Settings) -> TopicIdentity:
+def ensure_topic(settings: Settings, timeout_seconds: float = _SECONDS) -> TopicIdentity:
     """The topic `kafka.topic`, made with `kafka.partitions` and LogAppendTime when there is none.
 
     A topic that exists is left as it is, whatever its partitions and timestamps. Raises
@@ -70,13 +70,13 @@ def ensure_topic(settings: Settings) -> TopicIdentity:
     """
     admin = _connect(settings)
     try:
-        return _describe(admin, settings)
+        return _describe(admin, settings, timeout_seconds)
     except TopicMissingError:
-        _create(admin, settings)
-    deadline = time.monotonic() + _SECONDS
+        _create(admin, settings, timeout_seconds)
+    deadline = time.monotonic() + timeout_seconds
     while True:
         try:
-            return _describe(admin, settings)
+            return _describe(admin, settings, timeout_seconds)
         except TopicMissingError:  # the broker is told of a new topic a moment after the controller made it
             if time.monotonic() > deadline:
                 raise
@@ -87,22 +87,22 @@ def _connect(settings: Settings) -> AdminClient:
     return AdminClient({"bootstrap.servers": settings.kafka.bootstrap_servers, "log_level": 0})
 
 
-def _create(admin: AdminClient, settings: Settings) -> None:
+def _create(admin: AdminClient, settings: Settings, seconds: float) -> None:
     kafka = settings.kafka
     topic = NewTopic(kafka.topic, kafka.partitions, -1, config={_TIMESTAMP_TYPE: LOG_APPEND_TIME})
     try:
-        admin.create_topics([topic], request_timeout=_SECONDS)[kafka.topic].result()
+        admin.create_topics([topic], request_timeout=seconds)[kafka.topic].result()
     except KafkaException as error:
         if _code(error) != KafkaError.TOPIC_ALREADY_EXISTS:
             _raise(error, settings)
 
 
-def _describe(admin: AdminClient, settings: Settings, seconds: float = _SECONDS) -> TopicIdentity:
+def _describe(admin: AdminClient, settings: Settings, seconds: float) -> TopicIdentity:
     name = settings.kafka.topic
     try:
         cluster = admin.list_topics(timeout=seconds)
         if (cluster.cluster_id or "").startswith(_MOCK_CLUSTER):
-            return _describe_mock(admin, name)
+            return _describe_mock(admin, name, seconds)
         topic = _description(admin, name, seconds)
         resource = ConfigResource(ConfigResource.Type.TOPIC, name)
         config = admin.describe_configs([resource], request_timeout=seconds)[resource].result()
@@ -119,9 +119,9 @@ def _id_text(topic_id: object) -> str:
     return str(topic_id).replace("+", "-").replace("/", "_")  # as Kafka's tools write it, and fit for a path
 
 
-def _describe_mock(admin: AdminClient, name: str) -> TopicIdentity:
+def _describe_mock(admin: AdminClient, name: str, seconds: float) -> TopicIdentity:
     """librdkafka's mock cluster answers metadata requests only, by making the topic; the cluster is its incarnation."""
-    cluster = admin.list_topics(name, timeout=_SECONDS)
+    cluster = admin.list_topics(name, timeout=seconds)
     return TopicIdentity(name, str(cluster.cluster_id), len(cluster.topics[name].partitions), "CreateTime")
 
 
