@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from tickhouse.storage import ObjectMissingError, Storage
+from tickhouse.storage import ObjectMissingError, Storage, StorageRefusedError
 from transform.marts import MARTS
 from transform.snapshot.manifest import Manifest, latest_number, manifest_key
 
@@ -61,7 +61,7 @@ class SnapshotReader:
             try:
                 descriptor, manifest = self._lock_newest()
                 connection = None if manifest is None else self._connect(manifest)
-            except Exception as error:  # each kind of storage has its own: file system, network, AWS client
+            except (StorageRefusedError, ObjectMissingError, OSError, ValueError, duckdb.Error) as error:
                 raise SnapshotUnavailableError(f"cannot read the lake at {self._storage.uri('published')}: {error}") from error
             yield None if manifest is None or connection is None else Snapshot(manifest, connection)
         finally:
