@@ -21,6 +21,9 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
+_TALKATIVE = ("great_expectations",)
+"""Libraries whose INFO is for their own developers: hundreds of lines a build."""
+
 
 def configure_logging(settings: Settings) -> None:
     """Send every record, structlog's and the standard library's, where `settings.logging` says; times are UTC.
@@ -47,6 +50,8 @@ def configure_logging(settings: Settings) -> None:
             handler.close()
     root.handlers[:] = handlers
     root.setLevel(chosen.level)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel("WARNING" if chosen.level == "INFO" else chosen.level)
 
 
 class _SharedFileHandler(RotatingFileHandler):

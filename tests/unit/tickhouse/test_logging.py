@@ -77,6 +77,19 @@ def test_less_severe_records_are_not_written(
     assert len(capsys.readouterr().err.splitlines()) == seen
 
 
+@pytest.mark.parametrize(("level", "is_told"), [("INFO", False), ("DEBUG", True)])
+def test_what_a_library_tells_its_own_developers_is_told_when_debugging(
+    level: str, is_told: bool, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(with_logging(settings, level=level))
+    inner = logging.getLogger("great_expectations.datasource.fluent")
+    inner.info("registering")
+    inner.warning("a rule is deprecated")
+    lines = capsys.readouterr().err
+    assert ("registering" in lines) == is_told
+    assert "a rule is deprecated" in lines
+
+
 def test_the_file_lies_under_data_dir_and_has_what_the_terminal_has(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
