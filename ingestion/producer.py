@@ -70,6 +70,7 @@ def client_settings(settings: Settings) -> dict[str, Any]:
         "linger.ms": 20,
         "compression.type": "lz4",
         "message.timeout.ms": int(MESSAGE_SECONDS * 1000),
+        "log_level": 3,  # errors: its warnings are of what it tries again, and delivery reports tell how that went
     }
 
 

@@ -44,14 +44,18 @@ def configure_logging(settings: Settings) -> None:
         handlers.append(_SharedFileHandler(path, chosen.max_bytes, chosen.backups))
     for handler in handlers:
         handler.setFormatter(_formatter(chosen.format, colors=handler is handlers[0] and sys.stderr.isatty()))
+        if chosen.level != "DEBUG":
+            handler.addFilter(_is_for_everybody)  # not by the loggers' levels: the libraries set those themselves
     root = logging.getLogger()
     for handler in root.handlers:
         if isinstance(handler, _SharedFileHandler):
             handler.close()
     root.handlers[:] = handlers
     root.setLevel(chosen.level)
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel("WARNING" if chosen.level == "INFO" else chosen.level)
+
+
+def _is_for_everybody(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or not record.name.startswith(_TALKATIVE)
 
 
 class _SharedFileHandler(RotatingFileHandler):

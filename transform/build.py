@@ -9,7 +9,7 @@ from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
 from transform.dbt import DbtError, NodeResult, build_models, failure_text
 from transform.publication import publish_warehouse
-from transform.snapshot.manifest import Manifest, latest_manifest
+from transform.snapshot.manifest import Manifest, latest_manifest, latest_number
 from transform.validation.run import ValidationOutcome, validate_new_slots
 from transform.warehouse import begin_build, build_lock, finish_build
 
@@ -43,9 +43,14 @@ def run_build(settings: Settings, on_stage: Report | None = None) -> BuildReport
     with build_lock(settings):
         models = model(settings, storage)
         report(f"built {len(models)} models and tests")
+        before = latest_number(storage)
         manifest = publish_warehouse(settings, storage)
     rows = sum(mart.rows for mart in manifest.marts.values())
-    report(f"published snapshot {manifest.number} with {rows:,} rows")
+    report(
+        f"nothing new: snapshot {manifest.number} stays"
+        if manifest.number == before
+        else f"published snapshot {manifest.number} with {rows:,} rows"
+    )
     return BuildReport(validation, models, manifest)
 
 
