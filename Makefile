@@ -10,6 +10,9 @@ UV_VERSION := 0.13.9
 PYTHON ?=
 ARGS ?=
 
+# Trust what the machine trusts, as pip does: behind a company's proxy uv's own certificates know nobody.
+export UV_SYSTEM_CERTS := true
+
 FIND_PYTHON = for candidate in $(PYTHON) python3.11 python3.12 python3.13 python3; do \
 	if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
 		echo "$$candidate"; exit 0; \
