@@ -8,6 +8,7 @@ import pytest
 from market_snapshot import alert_table, indicator_table, stock_bars
 from playwright.sync_api import Locator, Page, expect
 from served_pages import ServedPages
+from visiting import go_to
 
 from apps.dashboard.theme import DARK, LIGHT
 
@@ -100,9 +101,9 @@ def test_the_choice_is_in_the_address_and_survives_a_reload_and_other_pages(visi
     expect(metric(visitor, "Close")).to_have_text("24.68")
     visitor.reload()
     expect(visitor.get_by_role("heading", name="MSFT")).to_be_visible()
-    visitor.get_by_role("link", name="Market").click()
+    go_to(visitor, "Market")
     expect(visitor.get_by_role("heading", name="Market", exact=True)).to_be_visible()
-    visitor.get_by_role("link", name="Chart").click()
+    go_to(visitor, "Chart")
     expect(visitor.get_by_role("heading", name="MSFT")).to_be_visible()
     expect(visitor.get_by_role("radio", name="3M")).to_be_checked()
 
@@ -131,7 +132,7 @@ def test_the_tables_hold_the_snapshots_newest_bars_and_alerts(visitor: Page) -> 
 
 
 def test_the_market_page_sums_up_everything(visitor: Page) -> None:
-    visitor.get_by_role("link", name="Market").click()
+    go_to(visitor, "Market")
     expect(metric(visitor, "Symbols")).to_have_text("5")
     expect(metric(visitor, "Bars")).to_have_text("12,154")
     expect(metric(visitor, "Newest bar")).to_have_text("2013-03-01")
@@ -145,7 +146,7 @@ def test_the_market_page_sums_up_everything(visitor: Page) -> None:
 
 def test_alerts_can_be_narrowed_to_a_severity_and_a_symbol(visitor: Page) -> None:
     alerts = alert_table(indicator_table(stock_bars())).to_pylist()
-    visitor.get_by_role("link", name="Alerts").click()
+    go_to(visitor, "Alerts")
     expect(visitor.get_by_text("The newest 1,000")).to_be_visible()
     visitor.get_by_role("button", name="High").click()
     high = [alert for alert in alerts if alert["severity"] == "high"]

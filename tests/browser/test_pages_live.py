@@ -10,6 +10,7 @@ import pytest
 from market_snapshot import alert_table, indicator_table, publish_bars, publish_tables, stock_bars, without_indicators
 from playwright.sync_api import Page, expect
 from served_pages import ServedPages
+from visiting import go_to
 
 from tickhouse.settings import LoggingSettings, Settings
 from tickhouse.storage import open_storage
@@ -57,7 +58,7 @@ def test_a_page_without_data_says_what_to_do_and_fills_by_itself(page: Page, ser
     page.goto(serve(settings).url)
     expect(page.get_by_role("heading", name="No data yet")).to_be_visible()
     expect(page.get_by_text("make demo")).to_be_visible()
-    page.get_by_role("link", name="Market").click()
+    go_to(page, "Market")
     expect(page.get_by_role("heading", name="No data yet")).to_be_visible()
     publish_bars(open_storage(settings), all_but(0))
     expect(page.get_by_text("Biggest moves")).to_be_visible()
@@ -115,9 +116,9 @@ def test_without_analytics_the_pages_show_bars_alone(page: Page, serve: Serve, s
     page.goto(serve(settings).url)
     page.frame_locator("iframe").locator("canvas").first.wait_for()
     expect(page.get_by_text("SMA 20", exact=True)).to_have_count(0)
-    page.get_by_role("link", name="Alerts").click()
+    go_to(page, "Alerts")
     expect(page.get_by_text("No alert has fired.")).to_be_visible()
-    page.get_by_role("link", name="Market").click()
+    go_to(page, "Market")
     expect(page.get_by_text("No symbol has two bars yet.")).to_be_visible()
 
 
