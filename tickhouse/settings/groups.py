@@ -1,0 +1,128 @@
+"""The groups of settings: every setting's type, default and meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Text = Annotated[str, Field(min_length=1)]
+Indicator = Literal["sma_20", "sma_50", "ema_12", "rsi_14", "volatility_20", "price_change_pct", "mean_volume_20"]
+INDICATORS: tuple[Indicator, ...] = get_args(Indicator)
+
+_WRITTEN_AS_NUMBER = BeforeValidator(lambda value: str(value) if type(value) is int else value)
+_IN_CAPITALS = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
+_WITHOUT_OUTER_SLASHES = BeforeValidator(lambda value: value.strip("/") or None if isinstance(value, str) else value)
+
+
+class Group(BaseModel):
+    """A group of settings: it takes no key it does not know, and never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class KafkaSettings(Group):
+    bootstrap_servers: Text = Field("127.0.0.1:9092", description="The broker; `tickhouse broker` listens on the first address.")
+    topic: str = Field("bars", pattern=r"^[a-zA-Z0-9._-]{1,200}$", description="The topic bars are written to and landed from.")
+    partitions: PositiveInt = Field(3, description="Partitions of a topic that `tickhouse topic create` or the replay makes.")
+    group: Text = Field("tickhouse-ingestor", description="The ingestor's consumer group.")
+    offset_reset: Literal["earliest", "latest", "error"] = Field(
+        "earliest",
+        description="Where a chain starts on a partition that was never landed: its first message, its end, or nowhere (error).",
+    )
+
+
+class ProducerSettings(Group):
+    acks: Annotated[Literal["all", "1", "0"], _WRITTEN_AS_NUMBER] = Field(
+        "all", description="Broker acknowledgements waited for; the idempotent producer needs `all`."
+    )
+    rate: PositiveFloat | None = Field(None, description="Messages a second; unset is as fast as the broker takes them.")
+    max_messages: PositiveInt | None = Field(None, description="Stop after so many messages; unset is all of them.")
+    loop: bool = Field(False, description="Start again from the first row at the file's end, until stopped or `max_messages`.")
+
+
+class IngestorSettings(Group):
+    flush_rows: PositiveInt = Field(100_000, description="A batch of one partition is landed at so many rows,")
+    flush_bytes: PositiveInt = Field(64 * 1024 * 1024, description="or so many bytes of messages,")
+    flush_seconds: PositiveFloat = Field(0.5, description="or when its oldest message has waited so long, whichever comes first.")
+
+
+class StorageSettings(Group):
+    kind: Literal["local", "s3"] = Field("local", description="Where the lake is: a folder, or an S3 bucket.")
+    path: Path = Field(Path("lake"), description="The lake's folder (kind local); relative to `data_dir`.")
+    bucket: Text | None = Field(None, description="The lake's bucket (kind s3).")
+    prefix: Annotated[str | None, _WITHOUT_OUTER_SLASHES] = Field(
+        None, description="The bucket's folder that holds the lake (kind s3); unset is the whole bucket."
+    )
+    region: Text | None = Field(None, description="The bucket's region; unset is the AWS client's own default.")
+    endpoint_url: Text | None = Field(None, description="Another S3-compatible server.")
+
+    @model_validator(mode="after")
+    def _bucket_is_named(self) -> StorageSettings:
+        if self.kind == "s3" and not self.bucket:
+            raise ValueError("storage.kind is s3: set storage.bucket (TICKHOUSE_STORAGE__BUCKET)")
+        return self
+
+
+class ValidationSettings(Group):
+    max_quarantined_pct: float = Field(20.0, ge=0, le=100, description="A larger share of failing rows blocks the batch,")
+    block_from_rows: PositiveInt = Field(100, description="once the batch has at least so many rows.")
+
+
+class AlertThresholds(Group):
+    price_change_medium_pct: PositiveFloat = Field(5.0, description="A move up or down of more than this is a medium alert.")
+    price_change_high_pct: PositiveFloat = Field(10.0, description="A move up or down of more than this is a high alert.")
+    volume_spike_pct: PositiveFloat = Field(200.0, description="Volume above this share of the mean of the 20 bars before it.")
+    rsi_overbought: float = Field(70.0, ge=0, le=100, description="RSI above this.")
+    rsi_oversold: float = Field(30.0, ge=0, le=100, description="RSI below this.")
+
+
+class AnalyticsSettings(Group):
+    enabled: bool = Field(True, description="Compute indicators and alerts. Off: bars are served without them.")
+    indicators: tuple[Indicator, ...] = Field(
+        INDICATORS, description="Which indicators are computed; the others are null. An alert needs its own."
+    )
+    alert_thresholds: AlertThresholds = AlertThresholds()
+
+    @property
+    def computed(self) -> tuple[Indicator, ...]:
+        """The indicators a build computes, in their canonical order; none when analytics is off."""
+        return tuple(name for name in INDICATORS if self.enabled and name in self.indicators)
+
+
+class SnapshotSettings(Group):
+    retention_seconds: PositiveFloat = Field(3600.0, description="A snapshot that is no longer the newest is kept this long.")
+
+
+class ApiSettings(Group):
+    host: Text = Field("127.0.0.1", description="Address the API listens on.")
+    port: Port = Field(8000, description="Port of the API.")
+
+
+class PagesSettings(Group):
+    host: Text = Field("127.0.0.1", description="Address the pages listen on.")
+    port: Port = Field(8501, description="Port of the pages.")
+    refresh_seconds: PositiveFloat = Field(2.0, description="How often an open page looks for a new snapshot.")
+
+
+class DagsterSettings(Group):
+    host: Text = Field("127.0.0.1", description="Address the Dagster UI listens on.")
+    port: Port = Field(3000, description="Port of the Dagster UI.")
+    code_server_port: Port = Field(4266, description="Port of Dagster's code server, which workspace.yaml names.")
+
+
+class DocsSettings(Group):
+    host: Text = Field("127.0.0.1", description="Address the dbt docs are served on.")
+    port: Port = Field(8080, description="Port of the dbt docs.")
+
+
+class LoggingSettings(Group):
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _IN_CAPITALS] = Field(
+        "INFO", description="Least severe record written."
+    )
+    format: Literal["console", "json"] = Field("console", description="For people, or one JSON object a line.")
+    file: Path | None = Field(None, description="Also write to this file; relative to `data_dir`.")
+    max_bytes: PositiveInt = Field(10 * 1024 * 1024, description="The file is rotated at this size,")
+    backups: NonNegativeInt = Field(5, description="and so many old ones are kept.")
