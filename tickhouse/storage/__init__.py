@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tickhouse.settings import Settings
-from tickhouse.storage.base import ObjectMissingError, Storage, StorageRefusedError
+from tickhouse.storage.base import ObjectMissingError, Storage, StorageRefusedError, StorageUnavailableError
 
-__all__ = ["ObjectMissingError", "Storage", "StorageRefusedError", "open_storage"]
+__all__ = ["ObjectMissingError", "Storage", "StorageRefusedError", "StorageUnavailableError", "open_storage"]
 
 
 def open_storage(settings: Settings) -> Storage:

@@ -15,13 +15,24 @@ class ObjectMissingError(KeyError):
 
 
 class StorageRefusedError(RuntimeError):
-    """The storage cannot be used: it is out of reach, forbidden, or ignores conditional writes."""
+    """The storage will not do this however often it is asked: forbidden, misconfigured, or no conditional writes.
+
+    Somebody must decide. The message names the object and the cause.
+    """
+
+
+class StorageUnavailableError(OSError):
+    """The storage did not do this now, and may later: no answer, overloaded, out of order, or a disk that is full.
+
+    A write that fails so may have been stored or not. The message names the object and the cause.
+    """
 
 
 class Storage(Protocol):
     """Objects are written once and never changed. Keys are names joined by `/`, folders likewise; "" is the top folder.
 
-    Every method raises ValueError for what is not a key (`check_key`).
+    Every method raises ValueError for what is not a key (`check_key`), StorageUnavailableError for a failure that
+    may pass, and StorageRefusedError for one that will not.
     """
 
     def uri(self, key: str) -> str:

@@ -14,15 +14,17 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from tickhouse.storage.base import TEMPORARY, ObjectMissingError, StorageRefusedError, check_folder, check_key
+from tickhouse.storage.base import TEMPORARY, ObjectMissingError, StorageUnavailableError, check_folder, check_key
+from tickhouse.storage.disk import disk_errors_explained
 from tickhouse.storage.probe import check_put_if_absent
+from tickhouse.storage.s3_failure import InFlightError, TakenError, failure_of
 
-_TAKEN = ("PreconditionFailed", "412")
-_IN_FLIGHT = ("ConditionalRequestConflict", "409")
-_MISSING = ("NoSuchKey", "NotFound", "404")
 _IDENTITY = "_lake"
-_ATTEMPTS = 8
+_ATTEMPTS = 6
+# A store that never answers keeps its caller for about a minute: so long a stop can take, and no longer.
+_CLIENT = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 5})
 
 
 class S3Storage:
@@ -30,7 +32,8 @@ class S3Storage:
 
     Local copies lie under the lake's own random identity, which is its first object: a bucket that was emptied
     and filled anew, or another endpoint's bucket of the same name, never meets copies of its predecessor.
-    Whatever the AWS client fails with is raised as StorageRefusedError that names the object.
+    Whatever the AWS client fails with, after its own retries, is raised as StorageUnavailableError where it may
+    pass (no answer, 5xx, throttling) and as StorageRefusedError where it will not.
     """
 
     def __init__(
@@ -41,9 +44,8 @@ class S3Storage:
         self._cache = cache
         self._copies: Path | None = None
         self._identifying = threading.Lock()
-        retries = Config(retries={"mode": "standard", "total_max_attempts": 5})
         with self._explained(""):
-            self._client: Any = boto3.Session().client("s3", region_name=region, endpoint_url=endpoint_url, config=retries)
+            self._client: Any = boto3.Session().client("s3", region_name=region, endpoint_url=endpoint_url, config=_CLIENT)
 
     def uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{self._prefix}{key}"
@@ -55,11 +57,11 @@ class S3Storage:
                 with self._explained(key):
                     self._client.put_object(**self._address(key), Body=data, IfNoneMatch="*", Metadata={"put": writer})
                     return True
-            except _TakenError:
+            except TakenError:
                 return self._is_written_by(key, writer)
-            except _InFlightError:
+            except InFlightError:
                 time.sleep(0.05 * 2**attempt)
-        raise StorageRefusedError(f"{self.uri(key)}: another write of this object was in flight {_ATTEMPTS} times")
+        raise StorageUnavailableError(f"{self.uri(key)}: another write of this object was in flight, {_ATTEMPTS} times in a row")
 
     def get(self, key: str) -> bytes:
         with self._explained(key):
@@ -88,11 +90,7 @@ class S3Storage:
     def local_path(self, key: str) -> Path:
         copy = self._copy(key)
         if not copy.is_file():
-            data = self.get(key)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            temporary = copy.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
-            temporary.write_bytes(data)
-            os.replace(temporary, copy)
+            _write_copy(copy, self.get(key))
         return copy
 
     def delete(self, key: str) -> None:
@@ -139,22 +137,16 @@ class S3Storage:
     def _explained(self, key: str) -> Iterator[None]:
         try:
             yield
-        except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in _MISSING:
-                raise ObjectMissingError(self.uri(key)) from None
-            if code in _TAKEN:
-                raise _TakenError from None
-            if code in _IN_FLIGHT:
-                raise _InFlightError from None
-            raise StorageRefusedError(f"{self.uri(key)}: {error}") from error
-        except BotoCoreError as error:
-            raise StorageRefusedError(f"{self.uri(key)}: {error}") from error
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            raise failure_of(error, self.uri(key)) from error
 
 
-class _TakenError(Exception):
-    """The condition failed: the key is taken."""
-
-
-class _InFlightError(Exception):
-    """Another conditional write of the key is under way: its outcome is not known yet."""
+def _write_copy(copy: Path, data: bytes) -> None:
+    with disk_errors_explained(copy.as_uri()):
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        temporary = copy.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, copy)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 from storage_contract import StorageContract
 
-from tickhouse.storage import StorageRefusedError
+from tickhouse.storage import StorageRefusedError, StorageUnavailableError
 from tickhouse.storage.base import TEMPORARY
 from tickhouse.storage.local import LocalStorage
 from tickhouse.storage.probe import check_put_if_absent
@@ -31,10 +32,10 @@ def test_a_write_that_was_cut_off_is_never_seen(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "a" / f"{TEMPORARY}left-by-a-killed-writer").write_bytes(b"half")
 
     def fail(*_: object) -> None:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StorageUnavailableError, match="disk full"):
         storage.put_if_absent("a/b", b"data")
     assert list(storage.list_after("a")) == []
     assert not storage.exists("a/b")
