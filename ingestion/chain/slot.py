@@ -63,7 +63,8 @@ class SlotFooter:
     """What a slot says of itself, in its Parquet footer.
 
     The slot covers the offsets from `position` to `next_offset` − 1, of which `rows` were bars and
-    `dead_letters` were not; the rest were transaction markers or aborted records.
+    `dead_letters` were not; the rest were transaction markers or aborted records. `lost` of its offsets were
+    given up: Kafka had dropped them before they landed, and somebody said to go on without.
     """
 
     position: int
@@ -76,6 +77,7 @@ class SlotFooter:
     first_ts: str | None
     last_ts: str | None
     event_months: tuple[str, ...]
+    lost: int = 0
 
     def attach(self, schema: pa.Schema) -> pa.Schema:
         """`schema` with this footer in its metadata."""

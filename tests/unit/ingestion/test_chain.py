@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -132,6 +134,12 @@ def test_a_slot_is_read_as_it_was_put(storage: LocalStorage) -> None:
     table = read_rows(storage, slot)
     assert table.equals(rows(3))
     assert table.schema.remove_metadata().equals(LANDED_SCHEMA.remove_metadata())
+
+
+def test_a_slot_from_before_a_field_is_read_with_its_default() -> None:
+    values = asdict(footer(0, 3))
+    del values["lost"]
+    assert SlotFooter.read({b"tickhouse.slot": json.dumps(values).encode()}) == footer(0, 3)
 
 
 def test_a_slot_carries_the_schema_version_and_small_encodings(storage: LocalStorage) -> None:
