@@ -25,3 +25,12 @@ def topic_ends(settings: Settings, topic: TopicIdentity) -> dict[int, int]:
         ) from None
     finally:
         consumer.close()
+
+
+def cached_end(consumer: Consumer, topic: str, partition: int) -> int | None:
+    """The offset after the partition's last message as `consumer` last heard of it; never waits. None before it did."""
+    try:
+        marks = consumer.get_watermark_offsets(TopicPartition(topic, partition), cached=True)
+    except (KafkaException, RuntimeError):  # the consumer is closed
+        return None
+    return None if marks is None or marks[1] < 0 else marks[1]

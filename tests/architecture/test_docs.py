@@ -9,6 +9,7 @@ import pytest
 
 from apps.api.main import create_app
 from apps.cli.main import app
+from ingestion.metrics import IngestorMetrics
 from tickhouse.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,26 @@ def test_every_endpoint_is_in_the_docs(settings: Settings) -> None:
     paths = create_app(settings).openapi()["paths"]
     assert len(paths) == 7
     assert [path for path in paths if f"`GET {path}`" not in text] == []
+
+
+def metric_names() -> set[str]:
+    """Every metric of ours, named as Prometheus shows it."""
+    suffixes = {"counter": "_total", "info": "_info"}
+    families = [family for family in IngestorMetrics("bars").registry.collect() if family.name.startswith("tickhouse_")]
+    return {family.name + suffixes.get(family.type, "") for family in families}
+
+
+def test_the_table_of_metrics_holds_each_and_no_other() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    assert set(re.findall(r"(?m)^\| `(tickhouse_\w+)` \|", text)) == metric_names()
+
+
+@pytest.mark.parametrize("name", ["grafana/ingestion.json", "prometheus/alerts.yml"])
+def test_dashboards_and_alerts_ask_for_metrics_that_there_are(name: str) -> None:
+    asked = set(re.findall(r"tickhouse_(?:ingestor|build)_\w+", (ROOT / "infra" / name).read_text()))
+    known = metric_names()
+    assert len(asked) >= 5
+    assert {each for each in asked if each not in known and re.sub("_(bucket|sum|count)$", "", each) not in known} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("tickhouse", "ingestion", "transform", "orchestration", "dbt_project", "apps", "infra")
-SHIPPED = {".py", ".sql", ".yml", ".yaml", ".csv", ".xml", ".properties", ".toml", ".css", ".html", ".js", ".svg"}
+SHIPPED = {".py", ".sql", ".yml", ".yaml", ".csv", ".json", ".xml", ".properties", ".toml", ".css", ".html", ".js", ".svg"}
 
 
 @pytest.fixture(scope="module")

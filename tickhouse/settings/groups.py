@@ -49,6 +49,12 @@ class IngestorSettings(Group):
     flush_seconds: PositiveFloat = Field(0.5, description="or when its oldest message has waited so long, whichever comes first.")
 
 
+class MetricsSettings(Group):
+    host: Text = Field("127.0.0.1", description="Address an ingestor serves its metrics and health on.")
+    port: Port | None = Field(None, description="Port of these; unset is none. Two ingestors on one machine need two.")
+    stalled_seconds: PositiveFloat = Field(60.0, description="An ingestor whose loop has stood still for so long is not alive.")
+
+
 class StorageSettings(Group):
     kind: Literal["local", "s3"] = Field("local", description="Where the lake is: a folder, or an S3 bucket.")
     path: Path = Field(Path("lake"), description="The lake's folder (kind local); relative to `data_dir`.")

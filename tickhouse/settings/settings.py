@@ -23,6 +23,7 @@ from tickhouse.settings.groups import (
     IngestorSettings,
     KafkaSettings,
     LoggingSettings,
+    MetricsSettings,
     PagesSettings,
     ProducerSettings,
     SnapshotSettings,
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     producer: ProducerSettings = ProducerSettings()
     ingestor: IngestorSettings = IngestorSettings()
+    metrics: MetricsSettings = MetricsSettings()
     storage: StorageSettings = StorageSettings()
     validation: ValidationSettings = ValidationSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
