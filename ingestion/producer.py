@@ -15,6 +15,7 @@ import structlog
 from confluent_kafka import KafkaError, Message, Producer
 
 from ingestion.encode import HEADERS, closing, encode_bars
+from ingestion.sources.feed import Feed, TableFeed
 from ingestion.topic import ensure_topic
 from tickhouse.settings import Settings
 
@@ -46,16 +47,18 @@ class ReplayReport:
 
 
 def replay(
-    settings: Settings, bars: pa.Table, *, on_progress: Progress | None = None, stop: threading.Event | None = None
+    settings: Settings, bars: Feed | pa.Table, *, on_progress: Progress | None = None, stop: threading.Event | None = None
 ) -> ReplayReport:
-    """Send `bars` (the sources' FEED_SCHEMA) in their order to `kafka.topic`, which is made when it is missing.
+    """Send a feed's bars, or a table of bars in the sources' FEED_SCHEMA, in their order to `kafka.topic`, which is made
+    when it is missing.
 
     The key is the symbol, so bars of a symbol keep their order in one partition. `producer.rate`, `max_messages` and
     `loop` hold. A message that failed is counted, not raised: the caller looks at `failed`. Setting `stop` ends the
     replay soon, with a report of what was sent until then. Raises BrokerUnreachableError when no broker answers at the start.
     """
     ensure_topic(settings)
-    return _Replay(settings, on_progress, stop or threading.Event()).run(bars)
+    feed = TableFeed(bars) if isinstance(bars, pa.Table) else bars
+    return _Replay(settings, on_progress, stop or threading.Event()).run(feed)
 
 
 def client_settings(settings: Settings) -> dict[str, Any]:
@@ -86,13 +89,13 @@ class _Replay:
         self._total: int | None = None
         self._next_progress = 0.0
 
-    def run(self, bars: pa.Table) -> ReplayReport:
+    def run(self, feed: Feed) -> ReplayReport:
         if self._settings.acks != "all":
             log.warning("producer is not idempotent: a retry can repeat or lose a message", acks=self._settings.acks)
         started = due = time.monotonic()
         limit = self._settings.max_messages
-        self._total = limit if self._settings.loop else min(bars.num_rows, limit or bars.num_rows)
-        for keys, values in self._slices(bars):
+        self._total = limit if self._settings.loop else min(feed.rows, limit or feed.rows)
+        for keys, values in self._slices(feed):
             self._send(keys, values)
             if self._settings.rate is not None:
                 due = max(due + len(keys) / self._settings.rate, time.monotonic() - _CATCH_UP_SECONDS)
@@ -106,11 +109,11 @@ class _Replay:
             self._produced, self._delivered, self._failed, time.monotonic() - started, first_error=self._first_error
         )
 
-    def _slices(self, bars: pa.Table) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    def _slices(self, feed: Feed) -> Iterator[tuple[list[bytes], list[bytes]]]:
         rate = self._settings.rate
         size = _SLICE_ROWS if rate is None else max(1, min(_SLICE_ROWS, int(rate / _SLICES_A_SECOND)))
         left = self._settings.max_messages
-        while bars.num_rows:
+        for bars in self._pieces(feed):
             for start in range(0, bars.num_rows, _ENCODED_ROWS):
                 keys, values = encode_bars(bars.slice(start, min(_ENCODED_ROWS, left or _ENCODED_ROWS)))
                 for at in range(0, len(keys), size):
@@ -118,8 +121,11 @@ class _Replay:
                 left = None if left is None else left - len(keys)
                 if left == 0:
                     return
-            if not self._settings.loop:
-                return
+
+    def _pieces(self, feed: Feed) -> Iterator[pa.Table]:
+        yield from feed.pieces()
+        while self._settings.loop and feed.rows:
+            yield from feed.pieces()
 
     def _send(self, keys: list[bytes], values: list[bytes]) -> None:
         produce, on_delivery, end = self._producer.produce, self._on_delivery, closing(datetime.now(UTC))

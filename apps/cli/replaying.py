@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from apps.cli.ending import stop_on_signals
 from ingestion.producer import replay
-from ingestion.sources import parse_mapping, read_bars, read_sample
+from ingestion.sources import Feed, SourceError, SyntheticFeed, TableFeed, bars_in, parse_mapping, read_bars, read_sample
 from tickhouse.settings import Settings
 
 SAMPLE = "sample"
+SYNTHETIC = "synthetic"
+_OPTIONS = {
+    "a file": ("interval", "map", "symbol", "source"),
+    "the sample": (),
+    "the synthetic feed": ("interval", "symbols", "bars", "days", "seed", "start", "drift", "volatility"),
+}
 
 
 class UndeliveredError(RuntimeError):
     """The broker did not take every message."""
 
 
-def read_feed(feed: str, *, columns: str | None, symbol: str | None, interval: str | None, source: str | None) -> pa.Table:
-    """The bars of a file, or of the sample. Raises as `ingestion.sources.read_bars` does."""
+def open_feed(feed: str, options: Mapping[str, Any]) -> Feed:
+    """The sample, the synthetic feed, or a file; `options` are the command's by name, None where they were left out.
+
+    Raises SourceError for an option that is not this feed's, and as the feeds themselves do.
+    """
+    kind = {SAMPLE: "the sample", SYNTHETIC: "the synthetic feed"}.get(feed, "a file")
+    given = {name: value for name, value in options.items() if value is not None}
+    if foreign := [f"--{name}" for name in given if name not in _OPTIONS[kind]]:
+        raise SourceError(f"{', '.join(foreign)} cannot be said of {kind}: `tickhouse replay --help` tells what is whose")
     if feed == SAMPLE:
-        return read_sample()
-    mapping = None if columns is None else parse_mapping(columns)
-    return read_bars(Path(feed), mapping=mapping, symbol=symbol, interval=interval, source=source)
+        return TableFeed(read_sample())
+    if feed == SYNTHETIC:
+        return _synthetic(given)
+    mapping = parse_mapping(given.pop("map")) if "map" in given else None
+    return TableFeed(read_bars(Path(feed), mapping=mapping, **given))
 
 
-def replay_with_progress(settings: Settings, bars: pa.Table) -> None:
+def _synthetic(given: dict[str, Any]) -> SyntheticFeed:
+    if "bars" in given and "days" in given:
+        raise SourceError("--bars and --days say the same thing: give one of them")
+    if "start" in given:
+        given["start"] = given["start"].replace(tzinfo=UTC)
+    if "bars" not in given:
+        given["bars"] = bars_in(given.pop("days", 1), given.get("interval", SyntheticFeed.interval))
+    return SyntheticFeed(**given)
+
+
+def replay_with_progress(settings: Settings, feed: Feed) -> None:
     """Replay until done or told to end, with a bar on a terminal, and a closing line.
 
     Raises UndeliveredError when Kafka refused messages.
@@ -41,7 +68,7 @@ def replay_with_progress(settings: Settings, bars: pa.Table) -> None:
     ):
         task = progress.add_task(f"to topic {settings.kafka.topic}", total=None)
         report = replay(
-            settings, bars, on_progress=lambda sent, total: progress.update(task, completed=sent, total=total), stop=stop
+            settings, feed, on_progress=lambda sent, total: progress.update(task, completed=sent, total=total), stop=stop
         )
     rate = report.delivered / report.seconds if report.seconds else 0
     Console().print(f"{report.delivered:,} bars delivered to {settings.kafka.topic} in {report.seconds:.1f} s ({rate:,.0f}/s)")

@@ -1,4 +1,4 @@
-"""Feeds as tables of bars: files whose columns are recognised or mapped, and the demo's sample."""
+"""Feeds of bars in the order of time: files whose columns are recognised or mapped, the demo's sample, and made-up bars."""
 
 from __future__ import annotations
 
@@ -9,11 +9,25 @@ import pyarrow as pa
 
 from ingestion.sources.bars import FEED_SCHEMA, make_bars, split_at
 from ingestion.sources.csv import read_csv
+from ingestion.sources.feed import Feed, TableFeed
 from ingestion.sources.mapping import SourceError, parse_mapping
 from ingestion.sources.parquet import read_parquet
 from ingestion.sources.sample import SAMPLE_ROWS, read_sample
+from ingestion.sources.synthetic import SyntheticFeed, bars_in
 
-__all__ = ["FEED_SCHEMA", "SAMPLE_ROWS", "SourceError", "parse_mapping", "read_bars", "read_sample", "split_at"]
+__all__ = [
+    "FEED_SCHEMA",
+    "SAMPLE_ROWS",
+    "Feed",
+    "SourceError",
+    "SyntheticFeed",
+    "TableFeed",
+    "bars_in",
+    "parse_mapping",
+    "read_bars",
+    "read_sample",
+    "split_at",
+]
 
 
 def read_bars(
