@@ -50,10 +50,10 @@ format: $(VENV)/.project ## Put the code into the house's format
 	@$(BIN)/ruff format
 
 bench: setup ## Every benchmark; make bench-NAME runs one
-	@for file in $(wildcard benchmarks/[a-z]*.py); do $(BIN)/python "$$file" $(ARGS); done
+	@for name in $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))); do $(BIN)/python -m "benchmarks.$$name" $(ARGS); done
 
 bench-%: setup
-	@$(BIN)/python benchmarks/$*.py $(ARGS)
+	@$(BIN)/python -m benchmarks.$* $(ARGS)
 
 lock: $(VENV)/.uv-$(UV_VERSION) ## Resolve requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
@@ -65,7 +65,7 @@ browser: ## Chromium for the browser tests, where this may install it (root on D
 	fi
 
 clean: ## Remove the environment, caches and the demo's data; your own data stays
-	rm -rf $(VENV) .tickhouse/demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .tickhouse/demo .tickhouse/bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.uv-$(UV_VERSION):

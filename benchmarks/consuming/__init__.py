@@ -1,0 +1,1 @@
+"""The ways of bringing a topic to Parquet that `benchmarks.ingest` compares, each a program of its own."""

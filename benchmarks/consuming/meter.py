@@ -1,0 +1,69 @@
+"""What every way of consuming is told and measures; the standard library alone, for environments that have no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import time
+from argparse import ArgumentParser
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Task:
+    """Bring the first `messages` messages of a topic, all there are, into Parquet files below `folder`."""
+
+    bootstrap_servers: str
+    topic: str
+    partitions: int
+    messages: int
+    folder: Path
+
+    @classmethod
+    def from_arguments(cls) -> Self:
+        parser = ArgumentParser()
+        for name, kind in {"bootstrap-servers": str, "topic": str, "partitions": int, "messages": int, "folder": Path}.items():
+            parser.add_argument(f"--{name}", type=kind, required=True)
+        return cls(**vars(parser.parse_args()))
+
+    def as_arguments(self) -> list[str]:
+        return [f"--{name.replace('_', '-')}={value}" for name, value in asdict(self).items()]
+
+
+class Meter:
+    """Wall time and this process's processor time, children included, between two moments."""
+
+    def start(self) -> None:
+        """Call when the partitions are assigned, before the first message is fetched."""
+        self._started = time.perf_counter(), _cpu_seconds()
+
+    def stop(self) -> None:
+        """Call when the last file is written."""
+        stopped = time.perf_counter(), _cpu_seconds()
+        self.seconds, self.cpu_seconds = (end - start for start, end in zip(self._started, stopped, strict=True))
+
+    def answer(self, messages: int, **more: float) -> None:
+        """Print the figures for whoever started this process."""
+        rate, cpu = messages / self.seconds, self.cpu_seconds / messages * 1e6
+        print(json.dumps({"messages/s": rate, "CPU µs/message": cpu, **more}), flush=True)
+
+
+def peak_bytes() -> int:
+    """The most memory this process had resident since it started its program.
+
+    Linux hands `ru_maxrss` down from the process that started this one, so its own high-water mark is asked first.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
+    kilobyte = 1 if os.uname().sysname == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilobyte
+
+
+def _cpu_seconds() -> float:
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in spent)

@@ -1,0 +1,123 @@
+"""From a topic to fsynced Parquet: raw librdkafka (the ceiling), the naive way, the careful way by hand, and ours."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.consuming.meter import Task
+from benchmarks.measuring.broker import PARTITIONS, Bench, open_bench
+from benchmarks.measuring.process import CaseError, run_process
+from benchmarks.measuring.report import FEWEST_RUNS, Figures, measure, print_table, write_results
+from benchmarks.measuring.saved import bytes_saved_pct
+from tickhouse.settings import Settings, as_environment, process_environment
+
+NAME = "ingest"
+WARM_UP_MESSAGES = 3_000
+FILE_ROWS = 100_000
+CPU, RATE = "CPU µs/message", "messages/s"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A program of `benchmarks.consuming`, on a topic of so many times the messages asked for, and of `most` where it is slow."""
+
+    program: str
+    times: int = 1
+    most: int = sys.maxsize
+
+    def count(self, messages: int) -> int:
+        return min(messages * self.times, self.most)
+
+
+WAYS = {
+    "ceiling": Way("ceiling"),
+    "careful": Way("careful"),
+    "ours": Way("ours"),
+    "naive": Way("naive", most=20_000),
+    "backlog": Way("ours", times=3),
+}
+"""`backlog` is ours once more, on a topic three times as long, for its memory."""
+
+
+def main() -> int:
+    options = parse_options()
+    try:
+        with open_bench() as bench:
+            figures, ratios = run(bench, options.case or tuple(WAYS), options.messages, options.runs)
+    except CaseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print_table(f"{options.messages:,} one-minute bars as JSON, {PARTITIONS} partitions, one broker", figures, ratios)
+    if options.case is None and options.runs >= FEWEST_RUNS:
+        print(f"written: {write_results(NAME, figures, ratios).relative_to(Path.cwd())}")
+    return 0
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench-ingest", description=__doc__)
+    parser.add_argument("--messages", type=int, default=1_000_000, help="bars in the topic (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=FEWEST_RUNS, help="runs of each case, interleaved (default: %(default)s)")
+    parser.add_argument(
+        "--case", action="append", choices=WAYS, help="only this one, and no others unless given again; writes no results"
+    )
+    return parser.parse_args()
+
+
+def run(bench: Bench, names: Sequence[str], messages: int, runs: int) -> tuple[Figures, dict[str, float]]:
+    """All figures, and the ratios of what was run."""
+    ways = {name: WAYS[name] for name in names}
+    counts = {name: way.count(messages) for name, way in ways.items()}
+    topics = {}
+    for count in sorted({WARM_UP_MESSAGES, *counts.values()}):
+        print(f"Producing {count:,} bars", flush=True)
+        topics[count] = bench.fill(count)
+    for program in sorted({way.program for way in ways.values()}):  # what compiles is compiled, what does not run says so
+        consume(bench, program, topics[WARM_UP_MESSAGES], WARM_UP_MESSAGES)
+    cases = {name: partial(consume, bench, way.program, topics[counts[name]], counts[name]) for name, way in ways.items()}
+    figures = measure(cases, runs)
+    return figures, make_ratios(figures, saved_pct(bench, topics[messages], messages) if "ours" in ways else None)
+
+
+def consume(bench: Bench, program: str, topic: str, messages: int) -> dict[str, float]:
+    """One run of a program, in a process and a folder of its own."""
+    with bench.new_folder() as folder:
+        return run_program(program, bench.settings(topic, folder), messages)
+
+
+def run_program(program: str, settings: Settings, messages: int) -> dict[str, float]:
+    kafka = settings.kafka
+    task = Task(kafka.bootstrap_servers, kafka.topic, kafka.partitions, messages, settings.data_dir)
+    command = [sys.executable, "-m", f"benchmarks.consuming.{program}", *task.as_arguments()]
+    return run_process(command, {**process_environment(), **as_environment(settings)})
+
+
+def saved_pct(bench: Bench, topic: str, messages: int) -> float | None:
+    """What slots of 100,000 rows save; None when the topic is too small to fill one in each partition."""
+    if messages < FILE_ROWS * PARTITIONS * 1.1:
+        return None
+    with bench.new_folder() as folder:
+        settings = bench.settings(topic, folder, flush_rows=FILE_ROWS, flush_seconds=5.0)
+        run_program("ours", settings, messages)
+        return bytes_saved_pct(settings, messages, FILE_ROWS)
+
+
+def make_ratios(figures: Figures, saved: float | None) -> dict[str, float]:
+    ratios = {
+        "naive_cpu_over_ours": figures.ratio(CPU, "naive", "ours"),
+        "ours_cpu_over_ceiling": figures.ratio(CPU, "ours", "ceiling"),
+        "careful_cpu_over_ours": figures.ratio(CPU, "careful", "ours"),
+        "ours_rate_over_naive": figures.ratio(RATE, "ours", "naive"),
+        "ours_rate_over_careful": figures.ratio(RATE, "ours", "careful"),
+        "ours_rate_over_ceiling": figures.ratio(RATE, "ours", "ceiling"),
+        "bytes_saved_vs_json_pct": saved,
+    }
+    return {name: value for name, value in ratios.items() if value is not None}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

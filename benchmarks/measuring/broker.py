@@ -1,0 +1,63 @@
+"""A real broker of the benchmark's own, with topics full of bars, on the disk that the project lies on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measuring.bars import make_bars
+from benchmarks.measuring.process import ROOT
+from ingestion.broker import KafkaBroker
+from ingestion.producer import replay
+from tickhouse.settings import IngestorSettings, KafkaSettings, LoggingSettings, ProducerSettings, Settings, StorageSettings
+
+FOLDER = ROOT / ".tickhouse" / "bench"
+PARTITIONS = 3
+_SEEDED_ROWS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where a benchmark works: a broker at `bootstrap_servers`, and a folder that is removed afterwards."""
+
+    bootstrap_servers: str
+    folder: Path
+
+    def settings(self, topic: str, data_dir: Path, **ingestor: float) -> Settings:
+        """The defaults, whatever tickhouse.yaml and the environment say, for a topic of this broker and a group of its own."""
+        kafka = KafkaSettings(bootstrap_servers=self.bootstrap_servers, topic=topic, partitions=PARTITIONS, group=data_dir.name)
+        return Settings(
+            data_dir=data_dir,
+            kafka=kafka,
+            producer=ProducerSettings(),
+            ingestor=IngestorSettings.model_validate(ingestor),
+            storage=StorageSettings(),
+            logging=LoggingSettings(format="json"),
+        )
+
+    def fill(self, messages: int) -> str:
+        """Make a topic with so many bars, sent by our own producer, and return its name; from a million on they repeat."""
+        topic = f"bars-{messages}"
+        settings = self.settings(topic, self.folder / topic)
+        producer = ProducerSettings(loop=True, max_messages=messages)
+        report = replay(settings.model_copy(update={"producer": producer}), make_bars(min(messages, _SEEDED_ROWS)))
+        if report.delivered != messages:
+            raise RuntimeError(f"{report.failed} of {messages} messages were not delivered: {report.first_error}")
+        return topic
+
+    @contextmanager
+    def new_folder(self) -> Iterator[Path]:
+        """An empty folder whose name is nobody else's, gone afterwards."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            yield Path(folder)
+
+
+@contextmanager
+def open_bench() -> Iterator[Bench]:
+    """A started broker and its folder; both are gone afterwards."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder, KafkaBroker(Path(folder) / "kafka") as broker:
+        yield Bench(broker.bootstrap_servers, Path(folder))
