@@ -30,7 +30,7 @@ DEAD_LETTER_SCHEMA = pa.schema(
         _field("key", pa.binary(), "the message's key as it came", nullable=True),
         _field("headers", pa.list_(_HEADER), "the message's headers as they came, in order"),
         _field("value", pa.binary(), "the message's value as it came; null where it had none", nullable=True),
-        _field("stage", pa.string(), "where it fell out: version, json, fields, values"),
+        _field("stage", pa.string(), "where it fell out: origin, version, json, fields, values"),
         _field("reason", pa.string(), "why, for people"),
     ]
 )

@@ -13,12 +13,13 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.origin import ORIGIN_HEADER, Origin, OriginError, read_origin
 from tickhouse.bar import BAR_SCHEMA, INTERVALS, SCHEMA_VERSION
 
 Headers = Sequence[tuple[str, bytes | None]] | None
-Stage = Literal["version", "json", "fields", "values"]
-"""Where a message fell out: its schema version is unknown, it is no JSON object, a field is missing or of another
-type, or a value cannot be (no such interval, no such time)."""
+Stage = Literal["origin", "version", "json", "fields", "values"]
+"""Where a message fell out: the origin it was replayed with is none, its schema version is unknown, it is no JSON
+object, a field is missing or of another type, or a value cannot be (no such interval, no such time)."""
 
 VERSION_HEADER = "schema_version"
 
@@ -45,12 +46,14 @@ class Rejected:
 class Decoded:
     """A batch taken apart: `bars` (BAR_SCHEMA) with `indices`, their places in the batch, in order; and the rest.
 
+    `origins` are those of replayed dead letters, by their places in the batch, whether they are bars now or rejected again.
     `extra_fields` counts, by name, the fields that bars do not have and that were left out.
     """
 
     bars: pa.Table
     indices: pa.Array
     rejected: list[Rejected]
+    origins: dict[int, Origin]
     extra_fields: Counter[str]
 
 
@@ -59,7 +62,7 @@ def decode(values: Sequence[bytes | None], headers: Sequence[Headers]) -> Decode
 
     A value is one JSON object with all of BAR_SCHEMA's fields: texts, numbers or null for prices and volume, times as
     ISO 8601 in UTC with a trailing Z. A header `schema_version` other than ours is rejected; a message without that
-    header counts as of our version. Nothing that a message holds raises an error.
+    header counts as of our version. A header `tickhouse_origin` must be one. Nothing that a message holds raises an error.
     """
     parsed = _Parsed()
     for start in range(0, len(values), _CHUNK_ROWS):
@@ -75,6 +78,7 @@ class _Parsed:
     tables: list[pa.Table] = field(default_factory=list)
     indices: list[int] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    origins: dict[int, Origin] = field(default_factory=dict)
     extra_fields: Counter[str] = field(default_factory=Counter)
 
 
@@ -92,6 +96,8 @@ def _parse(values: Sequence[bytes | None], headers: Sequence[Headers], start: in
     rows = []
     for index, (value, own_headers) in enumerate(zip(values, headers, strict=True), start):
         try:
+            if (origin := _origin(own_headers)) is not None:
+                parsed.origins[index] = origin
             row, extra = parse_message(value, own_headers)
         except _RejectedError as rejected:
             parsed.rejected.append(Rejected(index, rejected.stage, str(rejected)))
@@ -108,7 +114,7 @@ def _parse_clean(values: Sequence[bytes | None], headers: Sequence[Headers]) -> 
     An object that has exactly our fields, and so many commas that it has no more members, says no field twice, which
     the parser would not tell.
     """
-    if not _are_known_versions(headers):
+    if not _are_plain(headers):
         return None
     try:
         rows = [orjson.loads(value) for value in values]  # type: ignore[arg-type]
@@ -133,14 +139,22 @@ def _parse_clean(values: Sequence[bytes | None], headers: Sequence[Headers]) -> 
         return None
 
 
-def _are_known_versions(headers: Sequence[Headers]) -> bool:
+def _are_plain(headers: Sequence[Headers]) -> bool:
+    """Whether every message is of a known version, and no replayed dead letter."""
     last: Headers = None
     for own in headers:
         if own is not last:
-            if not _is_known_version(own):
+            if not _is_known_version(own) or any(name == ORIGIN_HEADER for name, _ in own or ()):
                 return False
             last = own
     return True
+
+
+def _origin(headers: Headers) -> Origin | None:
+    try:
+        return read_origin(headers)
+    except OriginError as error:
+        raise _RejectedError("origin", str(error)) from None
 
 
 def _is_known_version(headers: Headers) -> bool:
@@ -228,7 +242,7 @@ def _judge(table: pa.Table, indices: pa.Array, parsed: _Parsed) -> Decoded:
         is_good = pc.and_not(is_good, mask)
     bars = pa.Table.from_arrays([times.get(name, columns[name]) for name in _NAMES], names=_NAMES).filter(is_good)
     rejected.sort(key=lambda one: one.index)
-    return Decoded(bars.cast(BAR_SCHEMA), indices.filter(is_good), rejected, parsed.extra_fields)
+    return Decoded(bars.cast(BAR_SCHEMA), indices.filter(is_good), rejected, parsed.origins, parsed.extra_fields)
 
 
 def _are_symbols(texts: pa.Array) -> pa.Array:

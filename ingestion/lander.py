@@ -15,6 +15,7 @@ from ingestion.chain.put import ChainEnd, find_end, put_slot
 from ingestion.chain.slot import Chain, SlotFooter
 from ingestion.dead_letter import dead_letter_table, write_dead_letters
 from ingestion.decode import Decoded, Rejected, decode
+from ingestion.origin import origin_columns
 from tickhouse.bar import LANDED_SCHEMA, SCHEMA_VERSION
 from tickhouse.storage import Storage
 
@@ -91,6 +92,7 @@ class PartitionLander:
             first_ts=None if first is None else first.isoformat(),
             last_ts=None if last is None else last.isoformat(),
             event_months=tuple(sorted({f"{day.year:04}-{day.month:02}" for day in days})),
+            replayed=len(decoded.origins),
         )
 
     def _landed(self, decoded: Decoded) -> pa.Table:
@@ -102,4 +104,6 @@ class PartitionLander:
             pa.array(batch.offsets, pa.int64()).take(decoded.indices),
             pa.array(batch.timestamps, pa.timestamp("ms", tz="UTC")).take(decoded.indices),
         ]
-        return pa.Table.from_arrays([*decoded.bars.columns, *lineage], schema=LANDED_SCHEMA)
+        return pa.Table.from_arrays(
+            [*decoded.bars.columns, *lineage, *origin_columns(decoded.origins, decoded.indices)], schema=LANDED_SCHEMA
+        )

@@ -22,6 +22,7 @@ from ingestion.chain.slot import Chain
 from ingestion.chain.walk import Slot, find_chains, read_genesis, read_rows, walk
 from ingestion.dead_letter import read_dead_letters
 from ingestion.ingestor import run_ingestor
+from tickhouse.bar import ORIGIN_SCHEMA
 from tickhouse.settings import IngestorSettings, Settings, as_environment, process_environment
 from tickhouse.storage import open_storage
 
@@ -229,6 +230,7 @@ def assert_landed_exactly(settings: Settings, sent: Iterable[Sent]) -> None:
     for row in rows.to_pylist():
         partition, offset = row.pop("partition"), row.pop("offset")
         assert row.pop("topic") == settings.kafka.topic and row.pop("kafka_timestamp") and row.pop("topic_id")
+        assert [row.pop(name) for name in ORIGIN_SCHEMA.names] == [None] * len(ORIGIN_SCHEMA)
         for name in ("ts", "produced_at"):
             row[name] = row[name].isoformat().replace("+00:00", "Z")
         found.append((partition, offset, row))

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ingestion.chain.slot import Chain, Genesis, SlotFooter, encode_slot
-from tickhouse.bar import LANDED_SCHEMA, SCHEMA_VERSION
+from tickhouse.bar import LANDED_SCHEMA, ORIGIN_SCHEMA, SCHEMA_VERSION
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
 
@@ -57,6 +57,7 @@ class Lake:
             "topic_id": self.chain.topic_id,
             "partition": self.chain.partition,
             "offset": list(offsets),
+            **dict.fromkeys(ORIGIN_SCHEMA.names),
             "kafka_timestamp": [pd.Timestamp(BEGUN_AT) + pd.Timedelta(milliseconds=offset) for offset in offsets],
         }
         whole = given.assign(**{name: value for name, value in defaults.items() if name not in given})

@@ -44,7 +44,22 @@ LINEAGE_SCHEMA = pa.schema(
 )
 """Where a landed bar came from; (topic_id, partition, offset) is unique."""
 
-LANDED_SCHEMA = pa.schema([*BAR_SCHEMA, *LINEAGE_SCHEMA], metadata=BAR_SCHEMA.metadata)
+ORIGIN_SCHEMA = pa.schema(
+    [
+        _field("origin_topic_id", pa.string(), "of a replayed dead letter: the id of the topic it first came on", nullable=True),
+        _field("origin_partition", pa.int32(), "of a replayed dead letter: its first partition", nullable=True),
+        _field("origin_offset", pa.int64(), "of a replayed dead letter: its first offset", nullable=True),
+        _field(
+            "origin_timestamp",
+            pa.timestamp("ms", tz="UTC"),
+            "of a replayed dead letter: its first Kafka timestamp, UTC",
+            nullable=True,
+        ),
+    ]
+)
+"""The place that counts for a replayed dead letter; all null in every other row."""
+
+LANDED_SCHEMA = pa.schema([*BAR_SCHEMA, *LINEAGE_SCHEMA, *ORIGIN_SCHEMA], metadata=BAR_SCHEMA.metadata)
 """A row of a landed slot."""
 
 BAR_KEY = ("symbol", "interval", "ts")

@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from ingestion.chain.slot import read_slot
 from tickhouse.bar import LANDED_SCHEMA
 from tickhouse.storage import Storage
 from transform.validation.quarantine import quarantined_offsets
@@ -44,7 +44,7 @@ def staged_bars(
 
 def _batches(storage: Storage, slots: list[dict[str, Any]], change_seq: int) -> Iterator[pa.RecordBatch]:
     for slot in slots:
-        bars = pq.read_table(storage.local_path(slot["key"]), partitioning=None)
+        bars = read_slot(storage.local_path(slot["key"]))
         if slot["quarantine_key"] is not None:
             rejected = quarantined_offsets(storage, slot["quarantine_key"])
             bars = bars.filter(pc.invert(pc.is_in(bars["offset"], value_set=rejected)))

@@ -6,10 +6,13 @@ import io
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from tickhouse.bar import LANDED_SCHEMA
 
 LANDING = "landing"
 DEAD_LETTER = "dead_letter"
@@ -63,8 +66,9 @@ class SlotFooter:
     """What a slot says of itself, in its Parquet footer.
 
     The slot covers the offsets from `position` to `next_offset` − 1, of which `rows` were bars and
-    `dead_letters` were not; the rest were transaction markers or aborted records. `lost` of its offsets were
-    given up: Kafka had dropped them before they landed, and somebody said to go on without.
+    `dead_letters` were not; the rest were transaction markers or aborted records. `replayed` of the bars and dead
+    letters together carry an origin: they are dead letters sent again. `lost` of its offsets were given up: Kafka had
+    dropped them before they landed, and somebody said to go on without.
     """
 
     position: int
@@ -78,6 +82,7 @@ class SlotFooter:
     last_ts: str | None
     event_months: tuple[str, ...]
     lost: int = 0
+    replayed: int = 0
 
     def attach(self, schema: pa.Schema) -> pa.Schema:
         """`schema` with this footer in its metadata."""
@@ -110,3 +115,12 @@ def encode_slot(rows: pa.Table, footer: SlotFooter) -> bytes:
         column_encoding=dict.fromkeys([name for name in deltas if name in rows.schema.names], "DELTA_BINARY_PACKED"),
     )
     return sink.getvalue()
+
+
+def read_slot(path: Path) -> pa.Table:
+    """The rows of a slot's file in LANDED_SCHEMA; a column that is younger than the file is null."""
+    rows = pq.read_table(path, partitioning=None)
+    for column in LANDED_SCHEMA:
+        if column.name not in rows.column_names:
+            rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
+    return rows.select(LANDED_SCHEMA.names)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.chain.slot import LANDING, Chain, Genesis, SlotFooter
+from ingestion.chain.slot import LANDING, Chain, Genesis, SlotFooter, read_slot
 from tickhouse.storage import ObjectMissingError, Storage
 
 _CHAIN_PATH = re.compile(r"topic=([^/]+)/id=([^/]+)/partition=(\d+)")
@@ -72,4 +72,4 @@ def read_footer(storage: Storage, chain: Chain, position: int) -> SlotFooter | N
 
 def read_rows(storage: Storage, slot: Slot) -> pa.Table:
     """The slot's bars, in `LANDED_SCHEMA`."""
-    return pq.read_table(storage.local_path(slot.key), partitioning=None)
+    return read_slot(storage.local_path(slot.key))

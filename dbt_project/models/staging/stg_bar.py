@@ -2,7 +2,7 @@
 
 
 def model(dbt, session):
-    dbt.config(materialized="incremental", incremental_strategy="append")
+    dbt.config(materialized="incremental", incremental_strategy="append", on_schema_change="append_new_columns")
 
     from tickhouse.storage import open_storage
     from transform.dbt import running_settings

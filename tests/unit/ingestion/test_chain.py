@@ -13,7 +13,7 @@ import pytest
 from ingestion.chain.put import ChainEnd, begin_chain, find_end, put_slot
 from ingestion.chain.slot import Chain, Genesis, SlotFooter, encode_slot, slot_name
 from ingestion.chain.walk import find_chains, read_footer, read_genesis, read_rows, walk
-from tickhouse.bar import LANDED_SCHEMA
+from tickhouse.bar import LANDED_SCHEMA, ORIGIN_SCHEMA
 from tickhouse.storage import ObjectMissingError, Storage
 from tickhouse.storage.local import LocalStorage
 
@@ -44,6 +44,7 @@ def rows(count: int = 0) -> pa.Table:
             "partition": [2] * count,
             "offset": list(range(count)),
             "kafka_timestamp": [NOW] * count,
+            **dict.fromkeys(ORIGIN_SCHEMA.names, [None] * count),
         }
     )
     return table.cast(LANDED_SCHEMA)
@@ -169,3 +170,17 @@ def test_parquet_without_a_footer_of_ours_is_no_slot(storage: LocalStorage) -> N
     pq.write_table(rows(), path)
     with pytest.raises(ValueError, match="not a slot"):
         list(walk(storage, CHAIN))
+
+
+def test_a_slot_from_before_replays_reads_with_nobodys_origin(storage: LocalStorage) -> None:
+    """Neither the columns of origins nor the footer's count were there."""
+    begin_chain(storage, CHAIN, 0, NOW)
+    values = asdict(footer(0, 3))
+    del values["replayed"]
+    old = rows(3).drop_columns(ORIGIN_SCHEMA.names)
+    sink = pa.BufferOutputStream()
+    pq.write_table(old.replace_schema_metadata({"tickhouse.slot": json.dumps(values)}), sink)
+    storage.put_if_absent(CHAIN.slot_key(0), sink.getvalue().to_pybytes())
+    (slot,) = walk(storage, CHAIN)
+    assert slot.footer == footer(0, 3)
+    assert read_rows(storage, slot).equals(rows(3))

@@ -20,6 +20,8 @@ from ingestion.chain.slot import Chain
 from ingestion.chain.walk import read_rows, walk
 from ingestion.dead_letter import DEAD_LETTER_SCHEMA, read_dead_letters
 from ingestion.lander import PartitionLander
+from ingestion.origin import ORIGIN_HEADER, Origin, read_origin
+from tickhouse.bar import ORIGIN_SCHEMA
 from tickhouse.storage.local import LocalStorage
 
 CHAIN = Chain("bars", "incarnation", 0)
@@ -264,3 +266,47 @@ def test_any_landers_in_any_order_with_any_failures_land_each_message_once(
         assert landed(storage) == offsets
         assert find_end(storage, CHAIN) == landers[0].end
         assert landers[0].end.next_offset == 30
+
+
+ORIGIN = Origin("an-earlier-incarnation", 3, 77, 500)
+
+
+def append_replayed(lander: PartitionLander, offset: int, value: bytes, origin: bytes) -> None:
+    lander.batch.append(offset, 1_000 + offset, b"AAPL", value, [*VERSION, (ORIGIN_HEADER, origin)], 0.0)
+
+
+def test_a_replayed_message_lands_with_its_own_place_and_its_first(storage: Unreliable) -> None:
+    mine = lander(storage)
+    feed(mine, 0, 1)
+    append_replayed(mine, 2, bar_message(2), ORIGIN.encode())
+    mine.land()
+    (slot,) = walk(storage, CHAIN)
+    assert (slot.footer.rows, slot.footer.dead_letters, slot.footer.replayed) == (3, 0, 1)
+    *others, replayed = read_rows(storage, slot).to_pylist()
+    assert replayed["offset"] == 2
+    names = ORIGIN_SCHEMA.names
+    assert [replayed[name] for name in names] == ["an-earlier-incarnation", 3, 77, datetime.fromtimestamp(0.5, UTC)]
+    assert {row[name] for row in others for name in names} == {None}
+
+
+def test_a_replayed_message_that_is_still_no_bar_is_a_dead_letter_again_with_its_origin(storage: Unreliable) -> None:
+    mine = lander(storage)
+    append_replayed(mine, 0, b"poison", ORIGIN.encode())
+    mine.land()
+    (footer,) = footers(storage)
+    assert (footer.rows, footer.dead_letters, footer.replayed) == (0, 1, 1)
+    (letter,) = read_dead_letters(storage, footer).to_pylist()
+    assert (letter["stage"], letter["offset"]) == ("json", 0)
+    assert read_origin((header["name"], header["value"]) for header in letter["headers"]) == ORIGIN
+
+
+def test_a_message_with_an_origin_that_is_none_is_a_dead_letter(storage: Unreliable) -> None:
+    mine = lander(storage)
+    feed(mine, 0)
+    append_replayed(mine, 1, bar_message(1), b"somewhere")
+    mine.land()
+    (footer,) = footers(storage)
+    assert (footer.rows, footer.dead_letters, footer.replayed) == (1, 1, 0)
+    (letter,) = read_dead_letters(storage, footer).to_pylist()
+    assert (letter["stage"], letter["value"]) == ("origin", bar_message(1))
+    assert "somewhere" in letter["reason"]
