@@ -8,7 +8,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from apps.cli.demo.feed import Feed, split_last_dates
-from apps.cli.demo.plan import DemoOptions, demo_settings, empty_folder, refuse_taken_ports
+from apps.cli.demo.plan import DemoOptions, demo_settings, held_folder, refuse_taken_ports
 from apps.cli.demo.processes import Stack
 from apps.cli.demo.report import DemoResult, StageDisplay, addresses_table, result_table
 from apps.cli.demo.stages import StageCounter, Stages
@@ -30,19 +30,31 @@ class DemoFailedError(RuntimeError):
 def run_demo(settings: Settings, options: DemoOptions, console: Console) -> None:
     """Run it; what it started has ended when this returns or raises.
 
-    Raises ValueError when a port is taken, before anything is started; DemoFailedError, ProcessDiedError,
-    NotReadyError or FeedError when something goes wrong. With `is_exiting` an interruption is a failure too.
+    Raises ValueError when a port is taken and FolderRefusedError when another demo has the folder, before anything is
+    started; DemoFailedError, ProcessDiedError, NotReadyError or FeedError when something goes wrong. With `is_exiting` an
+    interruption is a failure too.
     """
     begun = time.monotonic()
     own = demo_settings(settings)
     refuse_taken_ports(own)
-    empty_folder(own)
-    configure_logging(with_changes(own, "logging", level="ERROR"))  # the stages' display has the terminal
-    console.print(f"This demo keeps its data in {own.data_dir}, and emptied it first. Ctrl-C ends everything.", soft_wrap=True)
+    with held_folder(own):
+        configure_logging(with_changes(own, "logging", level="ERROR"))  # the stages' display has the terminal
+        console.print(f"This demo has emptied {own.data_dir}, and keeps its data there. Ctrl-C ends everything.", soft_wrap=True)
+        is_done = run_stack(own, options, console, begun)
+    if options.is_exiting and not is_done:
+        raise DemoFailedError("interrupted before everything was published and checked")
+    console.print("Every process has ended.")
+
+
+def run_stack(settings: Settings, options: DemoOptions, console: Console, begun: float) -> bool:
+    """Start every process, replay and report, stay up if asked to, end every process; whether all was published and checked.
+
+    `begun` is when the demo was started, as `time.monotonic` tells it.
+    """
     is_done = False
-    with interrupt_on_signals(), Supervisor(own.log_path) as supervisor:
+    with interrupt_on_signals(), Supervisor(settings.log_path) as supervisor:
         try:
-            stack = Stack(supervisor, own, console)
+            stack = Stack(supervisor, settings, console)
             stack.start()
             replay_and_report(stack, options, console, begun)
             is_done = True
@@ -51,9 +63,7 @@ def run_demo(settings: Settings, options: DemoOptions, console: Console) -> None
                 stack.keep_up()
         finally:
             console.print("Ending every process …")
-    if options.is_exiting and not is_done:
-        raise DemoFailedError("interrupted before everything was published and checked")
-    console.print("Every process has ended.")
+    return is_done
 
 
 def replay_and_report(stack: Stack, options: DemoOptions, console: Console, begun: float) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +23,7 @@ _KEPT = (_MARK, "dbt")
 
 
 class FolderRefusedError(RuntimeError):
-    """The demo's folder holds something that no demo put there."""
+    """The demo's folder holds something that no demo put there, or another demo runs on it."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,30 @@ def claim_folder(settings: Settings) -> Path:
     return folder
 
 
-def empty_folder(settings: Settings) -> None:
-    """Claim the folder and remove what an earlier demo left in it. Raises as `claim_folder` does."""
-    for path in claim_folder(settings).iterdir():
+@contextmanager
+def held_folder(settings: Settings) -> Iterator[Path]:
+    """The demo's folder, without what an earlier demo left in it, and no other demo's until the block ends.
+
+    Raises FolderRefusedError as `claim_folder` does, or when another demo holds it.
+    """
+    folder = claim_folder(settings)
+    with (folder / _MARK).open("r+") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FolderRefusedError(
+                f"a demo runs on {folder} (process {mark.read()}): end it first, "
+                "or set data_dir (TICKHOUSE_DATA_DIR) to another folder"
+            ) from None
+        mark.truncate()
+        mark.write(str(os.getpid()))
+        mark.flush()
+        _empty(folder)
+        yield folder
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
         if path.name in _KEPT:
             continue
         if path.is_dir() and not path.is_symlink():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from apps.cli.demo.plan import FolderRefusedError, claim_folder, demo_settings, empty_folder, refuse_taken_ports
+from apps.cli.demo.plan import FolderRefusedError, claim_folder, demo_settings, held_folder, refuse_taken_ports
 from apps.cli.readiness import is_answering, is_free, is_listening, url
 from tickhouse.settings import ApiSettings, KafkaSettings, LoggingSettings, ProducerSettings, Settings, StorageSettings
 
@@ -84,17 +85,31 @@ def test_what_an_earlier_demo_left_is_removed_but_for_the_parsed_project(setting
     for name in ("lake/landing/slot", "dbt/manifest.json", "warehouse.duckdb"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    empty_folder(settings)
-    assert {path.name for path in folder.iterdir()} == {".tickhouse-demo", "dbt"}
+    with held_folder(settings) as held:
+        assert held == folder
+        assert {path.name for path in folder.iterdir()} == {".tickhouse-demo", "dbt"}
     assert (folder / "dbt" / "manifest.json").is_file()
 
 
 def test_a_folder_that_no_demo_made_is_left_alone(settings: Settings) -> None:
     settings.data_dir.mkdir(parents=True)
     (settings.data_dir / "thesis.txt").write_text("years of work")
-    with pytest.raises(FolderRefusedError, match="holds files that no demo made"):
-        empty_folder(settings)
+    with pytest.raises(FolderRefusedError, match="holds files that no demo made"), held_folder(settings):
+        pass
     assert (settings.data_dir / "thesis.txt").is_file()
+
+
+def test_a_folder_that_a_demo_runs_on_is_refused_and_left_as_it_is(settings: Settings) -> None:
+    with held_folder(settings) as folder:
+        (folder / "lake").mkdir()
+        with (
+            pytest.raises(FolderRefusedError, match=rf"a demo runs on .* \(process {os.getpid()}\): end it first"),
+            held_folder(settings),
+        ):
+            pass
+        assert (folder / "lake").is_dir()
+    with held_folder(settings):
+        assert not (folder / "lake").exists()
 
 
 def test_readiness_is_told_from_outside(taken_port: int) -> None:
