@@ -55,9 +55,11 @@ bench: setup ## Every benchmark; make bench-NAME runs one
 bench-%: setup
 	@$(BIN)/python -m benchmarks.$* $(ARGS)
 
-lock: $(VENV)/.uv-$(UV_VERSION) ## Resolve requirements.lock anew from pyproject.toml
+lock: $(VENV)/.uv-$(UV_VERSION) ## Resolve requirements.lock anew from pyproject.toml, and the benchmarks' own
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--no-emit-index-url --generate-hashes --no-strip-extras --quiet -o requirements.lock $(ARGS)
+	@$(BIN)/uv pip compile benchmarks/quixstreams.in --universal --python-version 3.11 \
+		--no-emit-index-url --generate-hashes --no-strip-extras --quiet -o benchmarks/quixstreams.lock $(ARGS)
 
 browser: ## Chromium for the browser tests, where this may install it (root on Debian)
 	@if ! command -v chromium chromium-browser google-chrome >/dev/null && [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
@@ -65,7 +67,7 @@ browser: ## Chromium for the browser tests, where this may install it (root on D
 	fi
 
 clean: ## Remove the environment, caches and the demo's data; your own data stays
-	rm -rf $(VENV) .tickhouse/demo .tickhouse/bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-* .tickhouse/demo .tickhouse/bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.uv-$(UV_VERSION):

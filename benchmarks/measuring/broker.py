@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measuring.bars import make_bars
+import pyarrow as pa
+
 from benchmarks.measuring.process import ROOT
 from ingestion.broker import KafkaBroker
 from ingestion.producer import replay
+from ingestion.sources.synthetic import SyntheticFeed
 from tickhouse.settings import IngestorSettings, KafkaSettings, LoggingSettings, ProducerSettings, Settings, StorageSettings
 
 FOLDER = ROOT / ".tickhouse" / "bench"
 PARTITIONS = 3
-_SEEDED_ROWS = 1_000_000
+SYMBOLS = 500
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,11 @@ class Bench:
         )
 
     def fill(self, messages: int) -> str:
-        """Make a topic with so many bars, sent by our own producer, and return its name; from a million on they repeat."""
+        """Make a topic with so many seeded one-minute bars, sent by our own producer, and return its name."""
         topic = f"bars-{messages}"
         settings = self.settings(topic, self.folder / topic)
-        producer = ProducerSettings(loop=True, max_messages=messages)
-        report = replay(settings.model_copy(update={"producer": producer}), make_bars(min(messages, _SEEDED_ROWS)))
+        feed = SyntheticFeed(symbols=SYMBOLS, interval="1m", bars=math.ceil(messages / SYMBOLS))
+        report = replay(settings, pa.concat_tables(feed.pieces()).slice(0, messages))
         if report.delivered != messages:
             raise RuntimeError(f"{report.failed} of {messages} messages were not delivered: {report.first_error}")
         return topic

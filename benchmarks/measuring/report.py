@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ class Figures:
     def __init__(self, figures: Sequence[Figure]) -> None:
         self._figures = {(figure.case, figure.unit): figure for figure in figures}
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Figure]:
         return iter(self._figures.values())
 
     def ratio(self, unit: str, above: str, below: str) -> float | None:

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.measuring.bars import make_bars
 from benchmarks.measuring.report import Figure, Figures, measure, print_table, write_results
-from ingestion.sources.bars import FEED_SCHEMA
 
 
 def figures(runs: int = 3) -> Figures:
@@ -50,15 +48,3 @@ def test_the_table_shows_every_case_and_ratio(capsys: pytest.CaptureFixture[str]
     print_table("a title", figures(), {"theirs_over_ours": 10.0})
     shown = capsys.readouterr().out
     assert all(text in shown for text in ("a title", "ours", "theirs", "theirs_over_ours = 10"))
-
-
-def test_the_bars_that_benchmarks_are_fed_with_are_valid_and_the_same_each_time() -> None:
-    bars = make_bars(2_500, symbols=7)
-    frame = bars.to_pandas()
-    assert bars.schema.equals(FEED_SCHEMA)
-    assert bars.num_rows == 2_500
-    assert bars.equals(make_bars(2_500, symbols=7))
-    assert not bars.equals(make_bars(2_500, symbols=7, seed=2))
-    assert not frame.duplicated(["symbol", "ts"]).any()
-    assert (frame["low"] <= frame[["open", "close"]].min(axis=1)).all()
-    assert (frame["high"] >= frame[["open", "close"]].max(axis=1)).all()
