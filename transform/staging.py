@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.chain.slot import read_slot
+from ingestion.chain.slot import Chain
+from ingestion.chain.walk import SlotReader
 from tickhouse.bar import LANDED_SCHEMA
 from tickhouse.storage import Storage
 from transform.validation.quarantine import quarantined_offsets
@@ -33,18 +34,20 @@ def staged_bars(
 ) -> pa.RecordBatchReader:
     """The bars of the slots that `stored` (`stg_bar` as it is, None for a full refresh) does not hold yet.
 
-    They come slot by slot: memory is bounded by the largest slot, not by the backlog.
+    They come slot by slot: memory is bounded by the largest slot or archive, not by the backlog.
     """
     seen = "0" if stored is None else "(select coalesce(max(slot_seq), 0) from stored)"
     pending = session.sql(
-        f"select slot_seq, key, quarantine_key, topic_begun_at from slots where slot_seq > {seen} order by slot_seq"
+        f"select slot_seq, chain, position, next_offset, quarantine_key, topic_begun_at "
+        f"from slots where slot_seq > {seen} order by slot_seq"
     ).to_arrow_table()
     return pa.RecordBatchReader.from_batches(STAGED_SCHEMA, _batches(storage, pending.to_pylist(), change_seq))
 
 
 def _batches(storage: Storage, slots: list[dict[str, Any]], change_seq: int) -> Iterator[pa.RecordBatch]:
+    reader = SlotReader(storage)
     for slot in slots:
-        bars = read_slot(storage.local_path(slot["key"]))
+        bars = reader.read(Chain.of_path(slot["chain"]), slot["position"], slot["next_offset"])
         if slot["quarantine_key"] is not None:
             rejected = quarantined_offsets(storage, slot["quarantine_key"])
             bars = bars.filter(pc.invert(pc.is_in(bars["offset"], value_set=rejected)))

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from ingestion.chain.archive import archived_footer, newest_record
 from ingestion.chain.slot import Chain, Genesis, SlotFooter, encode_slot
 from ingestion.chain.walk import read_footer, read_genesis, walk
 from tickhouse.storage import ObjectMissingError, Storage
@@ -29,15 +30,16 @@ def find_end(storage: Storage, chain: Chain, hint: int | None = None) -> ChainEn
     """The chain's present end; None for a chain that was never begun.
 
     `hint` is the position of a slot that was once on the walk: the search starts there if the storage still has
-    it, else at the genesis. The storage is the truth: a hint beyond its end is no more than a wrong guess.
+    it, else where the archive ends. The storage is the truth: a hint beyond its end is no more than a wrong guess.
     """
     try:
         genesis = read_genesis(storage, chain)
     except ObjectMissingError:
         return None
-    is_good_hint = hint is not None and hint >= genesis.position and storage.exists(chain.slot_key(hint))
-    end = ChainEnd(genesis.position, None)
-    for slot in walk(storage, chain, hint if is_good_hint else genesis.position):
+    newest = newest_record(storage, chain)
+    end = ChainEnd(genesis.position, None) if newest is None else ChainEnd(newest.next_offset, newest.last_position)
+    is_good_hint = hint is not None and hint >= end.next_offset and storage.exists(chain.slot_key(hint))
+    for slot in walk(storage, chain, hint if is_good_hint else end.next_offset):
         end = ChainEnd(slot.footer.next_offset, slot.footer.position)
     return end
 
@@ -47,10 +49,18 @@ def put_slot(storage: Storage, chain: Chain, rows: pa.Table, footer: SlotFooter)
 
     The winner may be our own earlier try whose answer was lost. Either way the chain goes on at the standing
     footer's `next_offset`, and only what that footer says has landed.
+
+    Where the slots of this place were compacted while we slept, the key is free again and the put succeeds; but
+    the archive is what stands. That is why its head is looked at after the put, and our file then void.
     """
-    if storage.put_if_absent(chain.slot_key(footer.position), encode_slot(rows, footer)):
-        return footer
-    standing = read_footer(storage, chain, footer.position)
+    key = chain.slot_key(footer.position)
+    is_won = storage.put_if_absent(key, encode_slot(rows, footer))
+    standing = footer if is_won else read_footer(storage, chain, footer.position)
+    newest = newest_record(storage, chain)
+    if newest is not None and footer.position < newest.next_offset:
+        if is_won:
+            storage.delete(key)
+        standing = archived_footer(storage, chain, footer.position)
     if standing is None:
-        raise RuntimeError(f"{storage.uri(chain.slot_key(footer.position))} was taken a moment ago and is gone now")
+        raise RuntimeError(f"{storage.uri(key)} was taken, and now neither it nor the archive has a slot of that place")
     return standing

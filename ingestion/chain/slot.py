@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ LANDING = "landing"
 DEAD_LETTER = "dead_letter"
 GENESIS = "_genesis.json"
 _FOOTER_KEY = b"tickhouse.slot"
+_CHAIN_PATH = re.compile(r"topic=([^/]+)/id=([^/]+)/partition=(\d+)")
 
 
 @dataclass(frozen=True, order=True)
@@ -32,17 +34,29 @@ class Chain:
         if "/" in self.topic + self.topic_id:
             raise ValueError(f"topic {self.topic} with id {self.topic_id} cannot be a folder: it holds a slash")
 
+    @classmethod
+    def of_path(cls, path: str) -> Self:
+        """The chain whose `path` this is. Raises ValueError when it is none's."""
+        if (found := _CHAIN_PATH.fullmatch(path)) is None:
+            raise ValueError(f"not the path of a chain: {path!r}")
+        return cls(found[1], found[2], int(found[3]))
+
     @property
     def path(self) -> str:
         """The chain's folder below any of the lake's areas, without a trailing slash."""
         return f"topic={self.topic}/id={self.topic_id}/partition={self.partition}"
 
     @property
+    def folder(self) -> str:
+        """The folder of its genesis and slots."""
+        return f"{LANDING}/{self.path}"
+
+    @property
     def genesis_key(self) -> str:
-        return f"{LANDING}/{self.path}/{GENESIS}"
+        return f"{self.folder}/{GENESIS}"
 
     def slot_key(self, position: int) -> str:
-        return f"{LANDING}/{self.path}/{slot_name(position)}.parquet"
+        return f"{self.folder}/{slot_name(position)}.parquet"
 
 
 @dataclass(frozen=True)
@@ -86,15 +100,24 @@ class SlotFooter:
 
     def attach(self, schema: pa.Schema) -> pa.Schema:
         """`schema` with this footer in its metadata."""
-        return schema.with_metadata({**(schema.metadata or {}), _FOOTER_KEY: json.dumps(asdict(self)).encode()})
+        return schema.with_metadata({**(schema.metadata or {}), _FOOTER_KEY: self.encode()})
+
+    def encode(self) -> bytes:
+        """The footer as JSON."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, data: bytes | str) -> Self:
+        """The footer that `encode` made; what an older one does not say has its default."""
+        values = json.loads(data)
+        return cls(**{**values, "event_months": tuple(values["event_months"])})
 
     @classmethod
     def read(cls, metadata: dict[bytes, bytes] | None) -> Self:
         """The footer in a Parquet file's key-value metadata. Raises ValueError when there is none."""
         if not metadata or _FOOTER_KEY not in metadata:
             raise ValueError("not a slot: the Parquet footer carries no tickhouse.slot entry")
-        values = json.loads(metadata[_FOOTER_KEY])
-        return cls(**{**values, "event_months": tuple(values["event_months"])})
+        return cls.decode(metadata[_FOOTER_KEY])
 
 
 def slot_name(position: int) -> str:
@@ -118,8 +141,12 @@ def encode_slot(rows: pa.Table, footer: SlotFooter) -> bytes:
 
 
 def read_slot(path: Path) -> pa.Table:
-    """The rows of a slot's file in LANDED_SCHEMA; a column that is younger than the file is null."""
-    rows = pq.read_table(path, partitioning=None)
+    """The rows of a slot's file, `as_landed`."""
+    return as_landed(pq.read_table(path, partitioning=None))
+
+
+def as_landed(rows: pa.Table) -> pa.Table:
+    """The rows of a landed file in LANDED_SCHEMA; a column that is younger than the file is null."""
     for column in LANDED_SCHEMA:
         if column.name not in rows.column_names:
             rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))

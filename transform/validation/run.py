@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ingestion.chain.slot import Chain
-from ingestion.chain.walk import Slot, find_chains, read_rows, walk
+from ingestion.chain.walk import Slot, SlotReader, find_chains, walk
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.validation.quarantine import quarantine_key, write_quarantine
@@ -57,10 +56,12 @@ def validate_new_slots(
     """
     suites = _Suites()
     outcome = ValidationOutcome(rules=suites.rules)
+    reader = SlotReader(storage)
     for chain in find_chains(storage):
         start = validated_end(storage, chain, (known or {}).get(chain.path))
         for slots in _batches(walk(storage, chain, start)):
-            _validate(settings, storage, suites, chain, slots, outcome)
+            tables = [reader.read(chain, slot.footer.position, slot.footer.next_offset) for slot in slots]
+            _validate(settings, storage, suites, slots, tables, outcome)
             if outcome.blocked is not None:
                 return outcome
             if on_batch is not None:
@@ -121,15 +122,15 @@ def _batches(slots: Iterator[Slot]) -> Iterator[list[Slot]]:
 
 
 def _validate(
-    settings: Settings, storage: Storage, suites: _Suites, chain: Chain, slots: list[Slot], outcome: ValidationOutcome
+    settings: Settings, storage: Storage, suites: _Suites, slots: list[Slot], tables: list[pa.Table], outcome: ValidationOutcome
 ) -> None:
-    tables = [read_rows(storage, slot) for slot in slots]
     table = pa.concat_tables(tables)
     reasons = _reasons(suites, table, outcome) if table.num_rows else {}
     share = 100 * len(reasons) / max(table.num_rows, 1)
     if table.num_rows >= settings.validation.block_from_rows and share > settings.validation.max_quarantined_pct:
         outcome.blocked = (
-            f"{len(reasons)} of {table.num_rows} rows ({share:.1f} %) of {chain.path} from offset {slots[0].footer.position} on "
+            f"{len(reasons)} of {table.num_rows} rows ({share:.1f} %) of {slots[0].chain.path} "
+            f"from offset {slots[0].footer.position} on "
             f"fail validation, more than validation.max_quarantined_pct = {settings.validation.max_quarantined_pct:g}"
         )
     if outcome.blocked is not None:

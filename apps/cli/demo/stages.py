@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from ingestion.chain.walk import find_chains, read_genesis, walk
+from ingestion.chain.walk import SlotReader, find_chains, read_genesis, walk
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.marts import FCT_ALERT
@@ -111,12 +110,13 @@ class StageCounter:
 def published_waits(storage: Storage, before: Mapping[str, int], manifest: Manifest) -> list[float]:
     """Seconds from produced to published of every bar that lies between the watermark `before` and the manifest's."""
     waits: list[float] = []
+    reader = SlotReader(storage)
     for chain in find_chains(storage):
         end = manifest.watermark.get(chain.path, 0)
         for slot in walk(storage, chain, before.get(chain.path)):
             if slot.footer.position >= end:
                 break
-            produced_at = pq.read_table(storage.local_path(slot.key), columns=["produced_at"], partitioning=None)["produced_at"]
+            produced_at = reader.read(chain, slot.footer.position, slot.footer.next_offset)["produced_at"]
             microseconds = pc.subtract(pa.scalar(manifest.published_at, produced_at.type), produced_at).cast(pa.int64())
             waits += pc.divide(microseconds.cast(pa.float64()), 1e6).to_pylist()
     return waits
