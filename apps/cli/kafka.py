@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from apps.cli.start import start
@@ -15,6 +17,7 @@ def register(app: typer.Typer) -> None:
     topic = typer.Typer(no_args_is_help=True, help="The Kafka topic that bars travel on.")
     topic.command("create")(topic_create)
     topic.command("describe")(topic_describe)
+    topic.command("adopt")(topic_adopt)
     app.add_typer(topic, name="topic", rich_help_panel=_PANEL)
     app.command(rich_help_panel=_PANEL)(ingest)
 
@@ -40,6 +43,13 @@ def topic_describe() -> None:
     from ingestion.topic import describe_topic
 
     typer.echo(topic_text(describe_topic(start())))
+
+
+def topic_adopt(yes: Annotated[bool, typer.Option("--yes", help="Give them up without asking.")] = False) -> None:
+    """Go on where Kafka dropped messages before they landed: shows which, asks, and gives them up for good."""
+    from apps.cli.adopting import adopt_topic
+
+    adopt_topic(start(), confirm=lambda question: yes or typer.confirm(question), say=typer.echo)
 
 
 def ingest() -> None:

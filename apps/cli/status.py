@@ -10,9 +10,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ingestion.chain.slot import Chain
+from ingestion.chain.slot import Chain, SlotFooter
 from ingestion.chain.walk import find_chains, read_genesis, walk
 from ingestion.ends import topic_ends
+from ingestion.loss import given_up
 from ingestion.topic import describe_topic
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
@@ -24,13 +25,17 @@ _ANSWER_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class PartitionStatus:
-    """The offset below which everything has come through each stage; `broker_end` is None when no broker was asked."""
+    """The offset below which everything has come through each stage; `broker_end` is None when no broker was asked.
+
+    `given_up` are the slots that stand for offsets which Kafka dropped before they landed.
+    """
 
     chain: Chain
     broker_end: int | None
     landed_end: int
     validated_end: int
     published_end: int
+    given_up: tuple[SlotFooter, ...] = ()
 
     @property
     def lag(self) -> int | None:
@@ -75,6 +80,7 @@ def _partition(
         landed_end=landed_end,
         validated_end=validated_end(storage, chain, published_end),
         published_end=published_end,
+        given_up=tuple(given_up(storage, chain)),
     )
 
 
@@ -89,7 +95,13 @@ def status_report(status: Status, now: datetime | None = None) -> Group:
         table.add_row(f"{each.chain.topic} / {each.chain.partition}", *("–" if n is None else f"{n:,}" for n in numbers))
     if not status.partitions:
         return Group(Text("Nothing has landed yet. Start `tickhouse ingest`, then `tickhouse replay sample`."))
-    return Group(table, Text(_snapshot_text(status.manifest, now or datetime.now(UTC))))
+    losses = [Text(_loss_text(each.chain, footer), "red") for each in status.partitions for footer in each.given_up]
+    return Group(table, *losses, Text(_snapshot_text(status.manifest, now or datetime.now(UTC))))
+
+
+def _loss_text(chain: Chain, footer: SlotFooter) -> str:
+    place = f"{chain.topic} / {chain.partition}, id {chain.topic_id}"
+    return f"Lost: {footer.lost:,} offsets of {place}, from {footer.position:,} to {footer.next_offset - 1:,}; {footer.writer}"
 
 
 def _snapshot_text(manifest: Manifest | None, now: datetime) -> str:
