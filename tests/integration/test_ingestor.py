@@ -18,7 +18,6 @@ from ingesting import (
     chains,
     dead_letters,
     ingesting,
-    landed_count,
     quick,
     send_bars,
     slots,
@@ -28,12 +27,10 @@ from ingesting import (
 from kafka_admin import admin
 from structlog.testing import capture_logs
 
-from ingestion import ingestor
 from ingestion.ingestor import run_ingestor
 from ingestion.topic import ensure_topic
 from tickhouse.settings import Settings, StorageSettings
 from tickhouse.storage import StorageRefusedError
-from tickhouse.storage.local import LocalStorage
 
 
 def test_what_is_produced_is_landed_exactly(topic_settings: Settings) -> None:
@@ -179,30 +176,6 @@ def test_a_lake_that_cannot_be_used_is_refused_before_anything_is_read(topic_set
     settings = topic_settings.model_copy(update={"storage": StorageSettings(path=tmp_path / "file")})
     with pytest.raises(StorageRefusedError, match="file"):
         run_ingestor(settings, threading.Event())
-
-
-def test_a_storage_that_fails_ends_the_ingestor_and_the_next_one_loses_nothing(
-    topic_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class FullSoon(LocalStorage):
-        puts = 0
-
-        def put_if_absent(self, key: str, data: bytes) -> bool:
-            self.puts += key.endswith(".parquet")
-            if self.puts > 3:
-                raise OSError(28, "No space left on device")
-            return super().put_if_absent(key, data)
-
-    sent = send_bars(topic_settings, range(500))
-    settings = quick(topic_settings, flush_rows=50)
-    with monkeypatch.context() as patch:
-        patch.setattr(ingestor, "open_storage", lambda settings: FullSoon(settings.lake_path))
-        with pytest.raises(OSError, match="No space left"):
-            run_ingestor(settings, threading.Event())
-    assert 0 < landed_count(settings) < 500
-    with ingesting(topic_settings):
-        wait_until_landed(topic_settings, 500)
-    assert_landed_exactly(topic_settings, sent)
 
 
 def test_sent_messages_are_told_apart(one_partition: Settings) -> None:

@@ -11,9 +11,7 @@ from ingesting import (
     ingesting,
     send_bars,
     slots,
-    wait_until,
     wait_until_landed,
-    with_kafka,
 )
 
 from tickhouse.settings import Settings
@@ -40,39 +38,3 @@ def test_a_lake_that_was_lost_is_landed_anew_whatever_the_group_says(topic_setti
     with ingesting(other):
         wait_until_landed(other, 100)
     assert_landed_exactly(other, sent)
-
-
-def test_ingestors_of_two_groups_on_one_lake_land_each_message_once(topic_settings: Settings) -> None:
-    """The chain is the fence, not the group."""
-    other = with_kafka(topic_settings, group=f"{topic_settings.kafka.group}-other")
-    sent = []
-    with ingesting(topic_settings), ingesting(other):
-        for round_ in range(10):
-            sent += send_bars(topic_settings, range(round_ * 100, round_ * 100 + 100))
-        wait_until_landed(topic_settings, 1000)
-    assert_landed_exactly(topic_settings, sent)
-
-
-def test_one_joins_and_leaves_and_every_message_lands_once(topic_settings: Settings) -> None:
-    sent = []
-
-    def send(count: int) -> None:
-        sent.extend(send_bars(topic_settings, range(len(sent), len(sent) + count)))
-
-    def writers() -> set[str]:
-        return {slot.footer.writer for slot in slots(topic_settings)}
-
-    def send_until_written_by(count: int) -> None:
-        def is_so() -> bool:
-            send(50)
-            return len(writers()) >= count
-
-        wait_until(is_so, f"{count} ingestors have landed slots")
-
-    with ingesting(topic_settings):
-        send_until_written_by(1)
-        with ingesting(topic_settings):
-            send_until_written_by(2)
-        send(300)
-        wait_until_landed(topic_settings, len(sent))
-    assert_landed_exactly(topic_settings, sent)

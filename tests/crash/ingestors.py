@@ -1,0 +1,114 @@
+"""Ingestors as processes of their own, forked from one that has imported everything, so that a round may kill many."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from crash.points import Trap, lay
+
+from ingestion import group, ingestor
+from tickhouse.settings import Settings, as_environment
+
+SECONDS = 30.0
+SESSION_SECONDS = 1.0
+"""The least that the broker allows (`group.min.session.timeout.ms`): a dead or frozen ingestor's partitions wait so long."""
+
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+_FORKS = multiprocessing.get_context("forkserver")
+
+
+def prepare_to_fork() -> None:
+    """Start the process that ingestors are forked from. It ends with this one, and they with it."""
+    _FORKS.set_forkserver_preload([__name__])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    multiprocessing.forkserver.ensure_running()
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+
+
+class Ingestor:
+    """An ingestor of `settings`, with a trap laid or none. Its log goes to `log`."""
+
+    def __init__(self, settings: Settings, log: Path, trap: Trap | None = None) -> None:
+        self.log = log
+        self.trap = trap
+        self._process = _FORKS.Process(target=_ingest, args=(as_environment(settings), log, trap), daemon=True)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid: int = self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it lives, frozen or not; −9 after SIGKILL."""
+        return self._process.exitcode
+
+    @property
+    def is_frozen(self) -> bool:
+        assert self.exit_code is None, f"ingestor {self.pid} ended with {self.exit_code}, trap: {self.trap}\n{self.told()}"
+        status = Path(f"/proc/{self.pid}/stat").read_text()
+        return status.rpartition(")")[2].split()[0] == "T"
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join(SECONDS)
+
+    def end(self) -> int:
+        """The exit code after SIGTERM."""
+        os.kill(self.pid, signal.SIGTERM)
+        return self.wait()
+
+    def wait(self, seconds: float = SECONDS) -> int:
+        """The exit code, once it has ended."""
+        self._process.join(seconds)
+        assert self.exit_code is not None, f"ingestor {self.pid} lives on, trap: {self.trap}\n{self.told()}"
+        return self.exit_code
+
+    def freeze(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+        self.wait_until_frozen()
+
+    def wait_until_frozen(self) -> None:
+        wait_until(lambda: self.is_frozen, lambda: f"ingestor {self.pid} frozen, trap: {self.trap}\n{self.told()}")
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def wait_until_told(self, text: str) -> None:
+        """Until its log has the text."""
+        wait_until(lambda: text in self.log.read_text(errors="replace"), lambda: f"{text} in the log\n{self.told()}")
+
+    def told(self, lines: int = 15) -> str:
+        """The end of its log."""
+        return "\n".join([f"The end of {self.log}:", *self.log.read_text(errors="replace").splitlines()[-lines:]])
+
+
+def wait_until(holds: Callable[[], bool], what: Callable[[], str], seconds: float = SECONDS) -> None:
+    """Return once `holds()`; fail with `what()` was waited for when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s for: {what()}"
+        time.sleep(0.02)
+
+
+def _ingest(environment: dict[str, str], log: Path, trap: Trap | None) -> None:
+    """What the forked process does."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    with log.open("ab", buffering=0) as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    os.environ.update(environment)
+    group.SESSION_SECONDS = SESSION_SECONDS
+    if trap is not None:
+        lay(trap)
+    sys.exit(ingestor.main())

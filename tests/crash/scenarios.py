@@ -1,0 +1,139 @@
+"""What is done to ingestors, disk and broker in a round, while messages are sent."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from crash.arena import Arena
+from crash.ingestors import Ingestor
+from crash.points import COMMITTING, REBALANCING, WRITING, Trap
+
+
+def killed_at_points(arena: Arena) -> None:
+    """Four, two at a time and of two groups, each killed at a point of writing or before its commit."""
+    kill_at(arena, arena.chance.sample((*WRITING, COMMITTING), 4))
+
+
+def killed_at_every_point(arena: Arena) -> None:
+    kill_at(arena, [*WRITING, COMMITTING])
+
+
+def kill_at(arena: Arena, points: list[str]) -> None:
+    while points:
+        pair, points = points[:2], points[2:]
+        doomed = [arena.start(trap(arena, point), arena.another_group()) for point in pair]
+        for ingestor in doomed:
+            arena.wait_for_trap(ingestor)
+    arena.start()
+    arena.wait_for_growth()
+
+
+def killed_at_random(arena: Arena) -> None:
+    """One after the other, each killed at any moment from its start on; groups that wait for the dead and groups that do not."""
+    for _ in range(5):
+        ingestor = arena.start(group=arena.chance.choice([None, arena.another_group(), arena.another_group()]))
+        if arena.chance.random() < 0.6:
+            arena.wait_for_growth(arena.chance.randint(1, 4))
+        pause(arena, 0.25)
+        arena.kill(ingestor, "at random")
+
+
+def killed_in_a_rebalance(arena: Arena) -> None:
+    """Others join and leave until one of them is killed in the midst of giving or taking partitions."""
+    for point in REBALANCING:
+        doomed = arena.start(Trap(point, arena.chance.randint(1, 4 if point == "in-assign" else 3)))
+        while doomed.exit_code is None:
+            guest = arena.start()
+            pause(arena, 0.6)
+            arena.end(guest)
+        arena.wait_for_trap(doomed)
+    arena.start()
+    arena.wait_for_growth()
+
+
+def joining_and_leaving(arena: Arena) -> None:
+    """Up to three of one group; in any order they join, leave and are killed."""
+    alive = [arena.start()]
+    arena.wait_for_growth()
+    for _ in range(5):
+        if len(alive) < 3 and (len(alive) < 2 or arena.chance.random() < 0.5):
+            alive.append(arena.start())
+            arena.harm["joined"] += 1
+        elif arena.chance.random() < 0.6:
+            arena.end(alive.pop(arena.chance.randrange(len(alive))))
+            arena.harm["left"] += 1
+        else:
+            arena.kill(alive.pop(arena.chance.randrange(len(alive))), "at random")
+        if alive and arena.chance.random() < 0.7:
+            arena.wait_for_growth()
+        else:
+            pause(arena, 0.4)
+
+
+def thawed_beside_a_successor(arena: Arena, point: str | None = None) -> None:
+    """Frozen anywhere, often in the midst of a write, past its session; a successor goes on; then it wakes as a zombie."""
+    sleeper = freeze_one(arena, point)
+    successor = arena.start()
+    arena.wait_for_growth(3)
+    thaw_beside(arena, sleeper, successor)
+
+
+def freeze_one(arena: Arena, point: str | None = None) -> Ingestor:
+    point = point or arena.chance.choice([*WRITING, COMMITTING, "anywhere"])
+    if point == "anywhere":
+        sleeper = arena.start()
+        arena.wait_for_growth()
+        sleeper.freeze()
+    else:
+        sleeper = arena.start(trap(arena, point, signal.SIGSTOP))
+        sleeper.wait_until_frozen()
+    arena.harm[f"frozen {point}"] += 1
+    return sleeper
+
+
+def thaw_beside(arena: Arena, sleeper: Ingestor, successor: Ingestor) -> None:
+    """Wake the sleeper while its successor works; at times the successor then dies and the sleeper has to go on."""
+    sleeper.thaw()
+    arena.wait_for_growth(2)
+    if arena.chance.random() < 0.5:
+        arena.kill(successor, "at random")
+        arena.wait_for_growth()
+
+
+def broker_killed(arena: Arena) -> None:
+    """The broker dies under an ingestor, which waits; another starts while there is none."""
+    arena.start()
+    arena.wait_for_growth(2)
+    arena.broker.kill()
+    arena.harm["broker killed"] += 1
+    if arena.chance.random() < 0.5:
+        arena.kill(arena.ingestors[0], "at random")
+    arena.start(group=arena.another_group())
+    arena.broker.start()
+    arena.wait_for_growth(2)
+
+
+def disk_filled(arena: Arena) -> None:
+    """The lake's disk fills up under an ingestor, which says so and ends or tries again; then there is room again."""
+    disk = arena.disk
+    assert disk is not None
+    for _ in range(2):
+        ingestor = arena.start(group=arena.another_group())
+        arena.wait_for_growth()
+        disk.fill(spare=arena.chance.randrange(0, 40_000))
+        ingestor.wait_until_told("No space left on device")
+        pause(arena, 0.5)
+        assert ingestor.exit_code in (None, 1), ingestor.told()
+        arena.harm["disk filled"] += 1
+        disk.clear()
+
+
+def trap(arena: Arena, point: str, number: signal.Signals = signal.SIGKILL) -> Trap:
+    area = "dead_letter" if point in WRITING and arena.chance.random() < 0.2 else "landing"
+    return Trap(point, arena.chance.randint(1, 6), area, number)
+
+
+def pause(arena: Arena, seconds: float) -> None:
+    """Let things happen for a while, at most `seconds`: when the next blow falls is to be chance."""
+    time.sleep(arena.chance.uniform(0, seconds))
