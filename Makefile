@@ -21,7 +21,7 @@ FIND_PYTHON = for candidate in $(PYTHON) python3.11 python3.12 python3.13 python
 	echo "Debian, Ubuntu: apt-get install python3-venv. macOS: brew install python@3.13. Or name one: make PYTHON=/path/to/python3" >&2; \
 	exit 1
 
-.PHONY: help setup demo test lint format bench lock browser clean
+.PHONY: help setup demo test crash lint format bench lock browser clean
 
 help: ## This list
 	@echo "tickhouse: a stock-market lakehouse on your machine. Begin with: make demo"
@@ -48,6 +48,9 @@ lint: $(VENV)/.project ## ruff, mypy, import rules
 format: $(VENV)/.project ## Put the code into the house's format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+crash: setup ## 300 rounds of killing ingestors (ARGS='--rounds N --seed S')
+	@PYTHONPATH=.:tests $(BIN)/python -m crash $(ARGS)
 
 bench: setup ## Every benchmark; make bench-NAME runs one
 	@for name in $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))); do $(BIN)/python -m "benchmarks.$$name" $(ARGS); done

@@ -92,6 +92,10 @@ class Arena:
         assert ingestor.wait() == -9, f"trap: {ingestor.trap}\n{ingestor.told()}"
         self.harm[ingestor.trap.point] += 1
 
+    def wait_for_either(self, doomed: Ingestor, guest: Ingestor) -> None:
+        """Until the one is dead or the other has got partitions."""
+        wait_until(lambda: doomed.exit_code is not None or guest.has_told("partitions assigned"), self._told)
+
     def end(self, ingestor: Ingestor) -> None:
         """Have it end in order."""
         code = ingestor.end()
@@ -132,7 +136,7 @@ class Arena:
     def _settings(self) -> Settings:
         topic = f"crash-{self.name}"
         kafka = KafkaSettings(bootstrap_servers=self.broker.bootstrap_servers, topic=topic, group=topic, partitions=2)
-        rows, seconds = self.chance.choice([20, 100, 1_000]), self.chance.choice([0.02, 0.05, 0.2])
+        rows, seconds = self.chance.choice([50, 200, 1_000]), self.chance.choice([0.02, 0.05, 0.2])
         return Settings(
             data_dir=self.folder / "data",
             storage=StorageSettings(path=Path("lake") if self.disk is None else self.disk.path / "lake"),

@@ -21,6 +21,7 @@ Headers = list[tuple[str, bytes]]
 SECONDS = 30.0
 _SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT", "NFLX", "ORCL")
 _PAUSE_SECONDS = 0.01
+_SLOWED_AT = 1_000
 _POISON: tuple[tuple[bytes | None, Headers], ...] = (
     (b"\x00\xff no JSON", VERSION),
     (None, VERSION),
@@ -65,7 +66,7 @@ class Feed:
         def send() -> None:
             number = 0
             try:
-                while not stop.wait(_PAUSE_SECONDS):
+                while not stop.wait(_PAUSE_SECONDS * (1 + number / _SLOWED_AT)):  # a long round needs no more messages
                     number += self._send_some(settings.kafka.topic, number, produced, chance)
             except BaseException as error:
                 errors.append(error)

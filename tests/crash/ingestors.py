@@ -27,7 +27,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 
 def prepare_to_fork() -> None:
     """Start the process that ingestors are forked from. It ends with this one, and they with it."""
-    _FORKS.set_forkserver_preload([__name__])
+    _FORKS.set_forkserver_preload([__name__, "pandas"])  # which pyarrow imports at its first array
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     multiprocessing.forkserver.ensure_running()
@@ -43,6 +43,7 @@ class Ingestor:
     def __init__(self, settings: Settings, log: Path, trap: Trap | None = None) -> None:
         self.log = log
         self.trap = trap
+        log.touch()
         self._process = _FORKS.Process(target=_ingest, args=(as_environment(settings), log, trap), daemon=True)
         self._process.start()
         assert self._process.pid is not None
@@ -64,7 +65,8 @@ class Ingestor:
         self._process.join(SECONDS)
 
     def end(self) -> int:
-        """The exit code after SIGTERM."""
+        """The exit code after SIGTERM, which it can take once it has started."""
+        self.wait_until_told("ingestor started")
         os.kill(self.pid, signal.SIGTERM)
         return self.wait()
 
@@ -84,9 +86,12 @@ class Ingestor:
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
+    def has_told(self, text: str) -> bool:
+        """Whether its log has the text."""
+        return text in self.log.read_text(errors="replace")
+
     def wait_until_told(self, text: str) -> None:
-        """Until its log has the text."""
-        wait_until(lambda: text in self.log.read_text(errors="replace"), lambda: f"{text} in the log\n{self.told()}")
+        wait_until(lambda: self.has_told(text), lambda: f"{text} in the log\n{self.told()}")
 
     def told(self, lines: int = 15) -> str:
         """The end of its log."""

@@ -40,12 +40,12 @@ def killed_at_random(arena: Arena) -> None:
 
 
 def killed_in_a_rebalance(arena: Arena) -> None:
-    """Others join and leave until one of them is killed in the midst of giving or taking partitions."""
+    """Others join and leave until one is killed in the midst of giving or taking partitions."""
     for point in REBALANCING:
         doomed = arena.start(Trap(point, arena.chance.randint(1, 4 if point == "in-assign" else 3)))
         while doomed.exit_code is None:
             guest = arena.start()
-            pause(arena, 0.6)
+            arena.wait_for_either(doomed, guest)
             arena.end(guest)
         arena.wait_for_trap(doomed)
     arena.start()
