@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -47,9 +48,9 @@ class SmallDisk:
         self._keeper.communicate()  # its standard input ends, and it with that
 
     def fill(self, spare: int) -> None:
-        """Take all of the disk but `spare` bytes or a little less."""
+        """Take all of the disk but `spare` bytes or a little less, if others leave as much."""
         state = os.statvfs(self.path)
-        with (self.path / _FILLER).open("ab") as file:
+        with suppress(OSError), (self.path / _FILLER).open("ab") as file:
             file.write(bytes(max(state.f_bavail * state.f_frsize - spare, 0)))
 
     def clear(self) -> None:

@@ -51,7 +51,7 @@ class Litter:
         raise AssertionError(f"{len(seen) // 16} times somebody opened a file that no walk reaches")
 
     def _lay(self, path: Path, contents: Path) -> None:
-        if path in self._laid:
+        if path in self._laid or not contents.exists():
             return
         shutil.copyfile(contents, path)
         self._laid.add(path)
