@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.batch import Batch
 from ingestion.chain.slot import DEAD_LETTER, Chain, SlotFooter, slot_name
 from ingestion.decode import Rejected
+from ingestion.messages import Messages
 from tickhouse.storage import Storage
 
 
@@ -36,19 +36,19 @@ DEAD_LETTER_SCHEMA = pa.schema(
 )
 
 
-def dead_letter_table(chain: Chain, batch: Batch, rejected: Sequence[Rejected]) -> pa.Table:
-    """The rejected messages of `batch`, in DEAD_LETTER_SCHEMA and the order of their offsets."""
+def dead_letter_table(chain: Chain, messages: Messages, rejected: Sequence[Rejected]) -> pa.Table:
+    """The rejected ones among a batch's messages, in DEAD_LETTER_SCHEMA and the order of their offsets."""
     places = [one.index for one in rejected]
-    headers = [[{"name": name, "value": value} for name, value in batch.headers[place] or ()] for place in places]
+    headers = [[{"name": name, "value": value} for name, value in messages.headers(place) or ()] for place in places]
     columns = [
         [chain.topic] * len(places),
         [chain.topic_id] * len(places),
         [chain.partition] * len(places),
-        [batch.offsets[place] for place in places],
-        [batch.timestamps[place] for place in places],
-        [batch.keys[place] for place in places],
+        messages.offsets[places],
+        messages.timestamps[places],
+        [messages.key(place) for place in places],
         headers,
-        [batch.values[place] for place in places],
+        [messages.value(place) for place in places],
         [one.stage for one in rejected],
         [one.reason for one in rejected],
     ]

@@ -28,6 +28,7 @@ def join_group(settings: Settings) -> Consumer:
             "bootstrap.servers": settings.kafka.bootstrap_servers,
             "group.id": settings.kafka.group,
             "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
             "isolation.level": "read_committed",
             # Every start comes from the storage: an offset that Kafka does not have is never made good in silence.
             "auto.offset.reset": "error",

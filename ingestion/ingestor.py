@@ -10,55 +10,46 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from collections.abc import Iterable
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ingestion.batch import Limits
-from ingestion.chain.put import ChainEnd, begin_chain, find_end
 from ingestion.chain.slot import Chain
-from ingestion.group import commit_of, hint_in, join_group, tell
+from ingestion.fetch import MessageQueue, Run
+from ingestion.group import commit_of, join_group, tell
 from ingestion.lander import PartitionLander
-from ingestion.topic import LOG_APPEND_TIME, BrokerUnreachableError, TopicIdentity, TopicMissingError, TopicWatch, describe_topic
+from ingestion.landing import Landing
+from ingestion.patience import StoppedError, patiently
+from ingestion.start import IngestorError, ask_hints, find_start
+from ingestion.topic import LOG_APPEND_TIME, TopicIdentity, TopicMissingError, TopicWatch, describe_topic
 from tickhouse.logging import configure_logging
 from tickhouse.settings import Settings, load_settings
-from tickhouse.storage import Storage, StorageRefusedError, open_storage
+from tickhouse.storage import Storage, StorageRefusedError, StorageUnavailableError, open_storage
 
-CONSUMED_AT_ONCE = 10_000
-CONSUME_SECONDS = 0.1
+FETCH_SECONDS = 0.1
 ANSWER_SECONDS = 2.0
-LONGEST_BACKOFF_SECONDS = 5.0
-
-Answer = TypeVar("Answer")
+LEAVE_SECONDS = 10.0
+"""So long a partition that is given up, or an ingestor that ends, goes on trying to land what it has read."""
 
 log = structlog.get_logger(__name__)
-
-
-class IngestorError(RuntimeError):
-    """The ingestor cannot go on without somebody's decision; the message says which."""
-
-
-class _StoppedError(Exception):
-    """The ingestor was told to stop while it waited for Kafka."""
 
 
 def run_ingestor(settings: Settings, stop: threading.Event) -> None:
     """Land `kafka.topic` until `stop` is set; then what is buffered is landed and committed, and the group left.
 
-    Started before the broker or the topic is there, it waits for them. Memory is bounded by `ingestor.flush_bytes`
-    of messages for each assigned partition, 10,000 messages between Kafka's client and the batches, and what the
-    client fetches ahead: 32 MiB and one answer of the broker.
+    Started before the broker, the topic or the lake is there, it waits for them. Memory is bounded, whatever the backlog:
+    `ingestor.buffer_bytes` of messages over all partitions, the columns and files of two batches that are being landed,
+    10,000 messages between Kafka's client and the batches, and what the client fetches ahead: 32 MiB and one answer.
 
     Raises StorageRefusedError when the lake cannot be used, IngestorError when messages were lost before they
     could be landed, or `kafka.offset_reset` forbids a start, KafkaException when Kafka refuses this client.
     """
     storage = open_storage(settings)
-    storage.probe()
     try:
-        topic = _patiently(lambda: describe_topic(settings, ANSWER_SECONDS), stop)
+        patiently(storage.probe, stop)
+        topic = patiently(lambda: describe_topic(settings, ANSWER_SECONDS), stop)
         if topic.timestamp_type != LOG_APPEND_TIME:
             log.warning(
                 "producers' clocks decide which of two corrections is newer: the topic does not use the broker's",
@@ -66,8 +57,8 @@ def run_ingestor(settings: Settings, stop: threading.Event) -> None:
                 timestamp_type=topic.timestamp_type,
             )
         _Ingestor(settings, storage, topic, stop).run()
-    except _StoppedError:
-        log.warning("ingestor stopped while Kafka did not answer; what was read and not landed will be read again")
+    except StoppedError:
+        log.warning("ingestor stopped while it waited for an answer; what was read and not landed will be read again")
 
 
 class _Ingestor:
@@ -79,10 +70,12 @@ class _Ingestor:
         self._writer = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         chosen = settings.ingestor
         self._limits = Limits(chosen.flush_rows, chosen.flush_bytes, chosen.flush_seconds)
+        self._most_bytes = chosen.buffer_bytes
         self._landers: dict[int, PartitionLander] = {}
-        self._is_newly_assigned = False
         self._watch = TopicWatch(settings, topic)
+        self._landing = Landing(self._check_incarnation)
         self._consumer = join_group(settings)
+        self._queue = MessageQueue(self._consumer)
 
     def run(self) -> None:
         consumer = self._consumer
@@ -91,66 +84,102 @@ class _Ingestor:
         gc.freeze()  # what is loaded by now stays: let no collection look at it again
         try:
             while not self._stop.is_set():
-                self._take(self._consume())
-                self._land([lander for lander in self._landers.values() if self._is_due(lander)])
-            self._land(list(self._landers.values()))
+                self._turn()
+            self._land_rest(list(self._landers.values()))
         finally:
             self._landers.clear()
+            self._landing.close()
+            self._queue.close()
             consumer.close()
             gc.unfreeze()
         log.info("ingestor stopped", topic=self._topic.name)
 
-    def _consume(self) -> list[Message]:
-        """The next messages of the present assignment.
+    def _turn(self) -> None:
+        self._call_back()
+        with self._queue.fetch(self._patience()) as runs:
+            now = time.monotonic()
+            for run in runs:
+                if run.error is not None:
+                    self._meet(run.error, run, now)
+                elif not self._take(run, now):
+                    break  # the assignment has changed: what is left is of the one before
+        self._tell(self._landing.finished())
+        for lander in self._landers.values():
+            if self._is_due(lander) and not self._landing.is_busy(lander):
+                self._landing.begin(lander)
 
-        Messages of the one before, which a rebalance in the middle of the call leaves in its answer, may come after
-        others that nobody landed; taken for the batch's next they would hide those. So that answer is dropped whole.
-        """
-        self._is_newly_assigned = False
-        messages = self._consumer.consume(CONSUMED_AT_ONCE, self._patience())
-        if not self._is_newly_assigned:
-            return messages
-        starts = [(lander.chain, lander.batch.next_offset) for lander in self._landers.values()]
-        self._consumer.assign([TopicPartition(chain.topic, chain.partition, offset) for chain, offset in starts])
-        return []
-
-    def _take(self, messages: Iterable[Any]) -> None:
-        now = time.monotonic()
-        for message in messages:
-            lander = self._landers.get(message.partition())
+    def _call_back(self) -> None:
+        """Let the client call back: rebalances come here, and errors that are no partition's."""
+        message = self._consumer.poll(0)
+        if message is not None:
             error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    if lander is not None:
-                        lander.batch.pass_over(message.offset(), now)
-                else:
-                    self._judge(error, message)
-                continue
-            if lander is None:
-                continue  # fetched before its partition was taken away
-            batch = lander.batch
-            batch.append(message.offset(), message.timestamp()[1], message.key(), message.value(), message.headers(), now)
-            if batch.is_full:
-                self._land([lander])
+            if error is None:
+                raise RuntimeError(f"offset {message.offset()} of partition {message.partition()} came past the message queue")
+            self._judge(error, "the consumer group")
+
+    def _take(self, run: Run, now: float) -> bool:
+        """Buffer the run, landing what gets full; False when the partition was taken away meanwhile."""
+        lander = self._landers.get(run.partition)
+        if lander is None:
+            return True  # fetched before its partition was taken away
+        while len(run):
+            run.move_to(lander.batch, now)
+            if lander.batch.is_full and not self._land_now(lander):
+                return False
+        while self._held_bytes() > self._most_bytes:
+            idle = [each for each in self._landers.values() if not (self._landing.is_busy(each) or each.batch.is_empty)]
+            if idle:
+                self._landing.begin(max(idle, key=lambda each: each.batch.messages.size))
+            if not self._await(lander):
+                return False
+        return True
+
+    def _land_now(self, lander: PartitionLander) -> bool:
+        """Begin to land what is buffered, after what is being landed already; False when the assignment changed meanwhile."""
+        while self._landing.is_busy(lander):
+            if not self._await(lander):
+                return False
+        self._landing.begin(lander)
+        return True
+
+    def _await(self, lander: PartitionLander) -> bool:
+        """Wait a moment for a landing; False when the lander's partition was taken away meanwhile."""
+        self._tell(self._landing.finished(FETCH_SECONDS))
+        self._call_back()
+        return self._landers.get(lander.chain.partition) is lander
+
+    def _land_rest(self, landers: Iterable[PartitionLander]) -> None:
+        """Land all that these hold, and tell the group; what does not land in time is left to the next owner."""
+        landers, deadline = list(landers), time.monotonic() + LEAVE_SECONDS
+        while left := [lander for lander in landers if self._landing.is_busy(lander) or not lander.batch.is_empty]:
+            for lander in left:
+                if not self._landing.is_busy(lander):
+                    self._landing.begin(lander)
+            self._tell(self._landing.finished(FETCH_SECONDS))
+            if time.monotonic() > deadline:
+                self._landing.give_up(left)
+                log.warning(
+                    "partitions left with messages read and not landed; they will be read again",
+                    partitions=[lander.chain.partition for lander in left],
+                )
+                return
+
+    def _tell(self, landers: Iterable[PartitionLander]) -> None:
+        commits = [commit_of(lander.chain, lander.end) for lander in landers if lander.end.last_position is not None]
+        if commits:
+            tell(self._consumer, commits)
+
+    def _held_bytes(self) -> int:
+        return self._landing.bytes + sum(lander.batch.messages.size for lander in self._landers.values())
 
     def _patience(self) -> float:
         """How long to wait for messages: until the next batch is due, and never long."""
         due = [at for lander in self._landers.values() if (at := lander.batch.due_at()) is not None]
-        return min(max(min(due) - time.monotonic(), 0.0), CONSUME_SECONDS) if due else CONSUME_SECONDS
+        return min(max(min(due) - time.monotonic(), 0.0), FETCH_SECONDS) if due else FETCH_SECONDS
 
     def _is_due(self, lander: PartitionLander) -> bool:
         at = lander.batch.due_at()
         return at is not None and at <= time.monotonic()
-
-    def _land(self, landers: Sequence[PartitionLander]) -> None:
-        """Land what these hold, and then tell the group."""
-        if any(not lander.batch.is_empty for lander in landers):
-            self._check_incarnation()
-        for lander in landers:
-            lander.land()
-        commits = [commit_of(lander.chain, lander.end) for lander in landers if lander.end.last_position is not None]
-        if commits:
-            tell(self._consumer, commits)
 
     def _check_incarnation(self) -> None:
         """Make sure that what was read by now is of the topic this began with.
@@ -159,7 +188,7 @@ class _Ingestor:
         after the reading and before the landing, no message of the new one gets into the old one's chain.
         """
         try:
-            topic_id = _patiently(lambda: self._watch.topic_id(ANSWER_SECONDS), self._stop, TopicMissingError)
+            topic_id = self._watch.topic_id(ANSWER_SECONDS)
         except TopicMissingError:
             return  # deleted and not made again: what was read is of the old one
         if topic_id != self._topic.topic_id:
@@ -169,75 +198,37 @@ class _Ingestor:
             )
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._check_incarnation()
-        hints = self._hints(partitions)
+        patiently(self._check_incarnation, self._stop)
+        hints = ask_hints(consumer, partitions, self._topic.topic_id, ANSWER_SECONDS)
         for partition in partitions:
             chain = Chain(self._topic.name, self._topic.topic_id, partition.partition)
-            end = self._find_start(chain, partition, hints.get(partition.partition))
+            end = find_start(self._settings, self._storage, consumer, chain, hints.get(partition.partition), self._stop)
             self._landers[partition.partition] = PartitionLander(self._storage, chain, end, self._limits, self._writer)
             partition.offset = end.next_offset
+            self._queue.attach(partition.topic, partition.partition)
         consumer.assign(partitions)
-        self._is_newly_assigned = True
         log.info("partitions assigned", offsets={partition.partition: partition.offset for partition in partitions})
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         landers = [self._landers.pop(partition.partition, None) for partition in partitions]
-        self._land([lander for lander in landers if lander is not None])
+        self._land_rest(lander for lander in landers if lander is not None)
         log.info("partitions revoked", partitions=[partition.partition for partition in partitions])
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for partition in partitions:
-            self._landers.pop(partition.partition, None)  # its new owner reads what is dropped here
+        landers = [self._landers.pop(partition.partition, None) for partition in partitions]
+        self._landing.give_up(lander for lander in landers if lander is not None)  # the new owner reads what is dropped here
         log.warning(
             "partitions lost: the group gave them away, or is out of reach",
             partitions=[partition.partition for partition in partitions],
         )
 
-    def _hints(self, partitions: list[TopicPartition]) -> dict[int, int]:
-        """The last slots' positions by partition, as the group's commits have them."""
-        try:
-            committed = self._consumer.committed(partitions, timeout=ANSWER_SECONDS)
-        except KafkaException as error:
-            log.warning("no group commits to start from: chains are walked from their genesis", reason=str(error))
-            return {}
-        hints = {commit.partition: hint_in(commit, self._topic.topic_id) for commit in committed}
-        return {partition: hint for partition, hint in hints.items() if hint is not None}
+    def _meet(self, error: KafkaError, run: Run, now: float) -> None:
+        if error.code() != KafkaError._PARTITION_EOF:
+            self._judge(error, f"{self._topic.name}, partition {run.partition}")
+        elif (lander := self._landers.get(run.partition)) is not None:
+            lander.batch.pass_over(run.offset, now)
 
-    def _find_start(self, chain: Chain, partition: TopicPartition, hint: int | None) -> ChainEnd:
-        """The chain's end, or where it begins; the storage decides, what Kafka still has must fit."""
-        low, high = _patiently(lambda: self._watermarks(partition), self._stop)
-        end = find_end(self._storage, chain, hint)
-        if end is None:
-            begin_chain(self._storage, chain, self._first_offset(chain, low, high), datetime.now(UTC))
-            end = find_end(self._storage, chain)
-            assert end is not None
-        if end.next_offset < low:
-            raise IngestorError(
-                f"data loss: {chain.path} has landed up to offset {end.next_offset}, and Kafka has nothing below {low} any more"
-            )
-        if end.next_offset > high:
-            raise IngestorError(
-                f"{chain.path} has landed up to offset {end.next_offset}, but the partition ends at {high}: "
-                "the broker has lost messages that it had acknowledged"
-            )
-        return end
-
-    def _first_offset(self, chain: Chain, low: int, high: int) -> int:
-        reset = self._settings.kafka.offset_reset
-        if reset == "error":
-            raise IngestorError(
-                f"{chain.path} was never landed and kafka.offset_reset is error: set it to earliest or latest to begin"
-            )
-        return low if reset == "earliest" else high
-
-    def _watermarks(self, partition: TopicPartition) -> tuple[int, int]:
-        marks = self._consumer.get_watermark_offsets(partition, timeout=ANSWER_SECONDS)
-        if marks is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        return marks
-
-    def _judge(self, error: KafkaError, message: Message) -> None:
-        place = f"{message.topic()}, partition {message.partition()}"
+    def _judge(self, error: KafkaError, place: str) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise IngestorError(f"data loss in {place}: Kafka no longer has the next offset to land ({error.str()})")
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -245,29 +236,6 @@ class _Ingestor:
         if not error.retriable() and error.code() != KafkaError._MAX_POLL_EXCEEDED:
             raise KafkaException(error)
         log.warning("Kafka will be asked again", place=place, reason=error.str())
-
-
-def _patiently(ask: Callable[[], Answer], stop: threading.Event, *answers: type[Exception]) -> Answer:
-    """What Kafka answers, asked again until it does; errors of the kinds `answers` are answers, and raised.
-
-    Raises _StoppedError when Kafka does not answer and `stop` is set.
-    """
-    backoff = 0.25
-    while True:
-        try:
-            return ask()
-        except (BrokerUnreachableError, TopicMissingError, KafkaException) as error:
-            if isinstance(error, answers) or (isinstance(error, KafkaException) and not _is_passing(error)):
-                raise
-            log.warning("waiting for Kafka", reason=str(error), next_try_seconds=backoff)
-        if stop.wait(backoff):
-            raise _StoppedError
-        backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
-
-
-def _is_passing(error: KafkaException) -> bool:
-    cause: KafkaError = error.args[0]
-    return cause.retriable() or cause.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
 
 
 def main() -> int:
@@ -279,7 +247,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         run_ingestor(settings, stop)
-    except (IngestorError, StorageRefusedError, KafkaException, OSError) as error:
+    except (IngestorError, StorageRefusedError, StorageUnavailableError, KafkaException, OSError) as error:
         log.critical("ingestor ends", reason=str(error))
         return 1
     return 0

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
@@ -16,10 +17,12 @@ from ingestion.chain.slot import Chain, SlotFooter
 from ingestion.dead_letter import dead_letter_table, write_dead_letters
 from ingestion.decode import Decoded, Rejected, decode
 from ingestion.origin import origin_columns
-from tickhouse.bar import LANDED_SCHEMA, SCHEMA_VERSION
+from tickhouse.bar import LANDED_SCHEMA, SCHEMA_VERSION, with_coded_texts
 from tickhouse.storage import Storage
 
 _NAMED_FIELDS = 10
+_SLOT_SCHEMA = with_coded_texts(LANDED_SCHEMA)
+_KAFKA_TIMESTAMP = LANDED_SCHEMA.field("kafka_timestamp").type
 
 log = structlog.get_logger(__name__)
 
@@ -38,21 +41,29 @@ class PartitionLander:
         self.end = end
         self.batch = Batch(limits, end.next_offset)
 
-    def land(self) -> None:
-        """Put what is buffered; afterwards the batch is empty and `end` is where the chain goes on.
+    def seal(self) -> Batch:
+        """What is buffered, to be landed; from now on messages go to a new batch that follows it."""
+        sealed, self.batch = self.batch, Batch(self.batch.limits, self.batch.next_offset)
+        return sealed
+
+    def land(self, sealed: Batch | None = None) -> None:
+        """Put a sealed batch, or what is buffered; afterwards it is empty and `end` is where the chain goes on.
+
+        Batches are landed in the order they were sealed in.
 
         Raises what the storage raises; the batch is then unchanged, and may have landed or not: landing again,
         here or in another process, finds out.
         """
-        while not self.batch.is_empty:
-            self._land_once()
+        batch = self.batch if sealed is None else sealed
+        batch.advance(self.end.next_offset)
+        while not batch.is_empty:
+            self._land_once(batch)
 
-    def _land_once(self) -> None:
+    def _land_once(self, batch: Batch) -> None:
         started = time.perf_counter()
-        batch = self.batch
-        decoded = decode(batch.values, batch.headers)
-        footer = self._footer(decoded, self._write_dead_letters(decoded.rejected))
-        standing = put_slot(self._storage, self.chain, self._landed(decoded), footer)
+        decoded = decode(batch.messages)
+        footer = self._footer(batch, decoded, self._write_dead_letters(batch, decoded.rejected))
+        standing = put_slot(self._storage, self.chain, self._landed(batch, decoded), footer)
         own = log.bind(chain=self.chain.path, position=footer.position)
         if standing == footer:
             self.end = ChainEnd(footer.next_offset, footer.position)
@@ -72,18 +83,17 @@ class PartitionLander:
             own.info("slot was taken", winner=standing.writer, next_offset=end.next_offset)
         batch.advance(self.end.next_offset)
 
-    def _write_dead_letters(self, rejected: Sequence[Rejected]) -> str | None:
+    def _write_dead_letters(self, batch: Batch, rejected: Sequence[Rejected]) -> str | None:
         if not rejected:
             return None
-        letters = dead_letter_table(self.chain, self.batch, rejected)
-        return write_dead_letters(self._storage, self.chain, self.batch.position, letters, uuid.uuid4().hex)
+        letters = dead_letter_table(self.chain, batch.messages, rejected)
+        return write_dead_letters(self._storage, self.chain, batch.position, letters, uuid.uuid4().hex)
 
-    def _footer(self, decoded: Decoded, dead_letter_key: str | None) -> SlotFooter:
+    def _footer(self, batch: Batch, decoded: Decoded, dead_letter_key: str | None) -> SlotFooter:
         first, last = pc.min_max(decoded.bars["ts"]).as_py().values()
-        days = decoded.bars["ts"].cast(pa.date32()).unique().to_pylist()
         return SlotFooter(
-            position=self.batch.position,
-            next_offset=self.batch.next_offset,
+            position=batch.position,
+            next_offset=batch.next_offset,
             rows=decoded.bars.num_rows,
             dead_letters=len(decoded.rejected),
             dead_letter_key=dead_letter_key,
@@ -91,19 +101,24 @@ class PartitionLander:
             schema_version=SCHEMA_VERSION,
             first_ts=None if first is None else first.isoformat(),
             last_ts=None if last is None else last.isoformat(),
-            event_months=tuple(sorted({f"{day.year:04}-{day.month:02}" for day in days})),
+            event_months=_months(decoded.bars["ts"]),
             replayed=len(decoded.origins),
         )
 
-    def _landed(self, decoded: Decoded) -> pa.Table:
-        chain, batch, rows = self.chain, self.batch, decoded.bars.num_rows
+    def _landed(self, batch: Batch, decoded: Decoded) -> pa.Table:
+        chain, rows = self.chain, decoded.bars.num_rows
+        nowhere = pa.array(np.zeros(rows, np.int32))
         lineage = [
-            pa.repeat(pa.scalar(chain.topic), rows),
-            pa.repeat(pa.scalar(chain.topic_id), rows),
-            pa.repeat(pa.scalar(chain.partition, pa.int32()), rows),
-            pa.array(batch.offsets, pa.int64()).take(decoded.indices),
-            pa.array(batch.timestamps, pa.timestamp("ms", tz="UTC")).take(decoded.indices),
+            pa.DictionaryArray.from_arrays(nowhere, [chain.topic]),
+            pa.DictionaryArray.from_arrays(nowhere, [chain.topic_id]),
+            pa.array(np.full(rows, chain.partition, np.int32)),
+            pa.array(batch.messages.offsets[decoded.indices]),
+            pa.array(batch.messages.timestamps[decoded.indices]).view(_KAFKA_TIMESTAMP),
         ]
-        return pa.Table.from_arrays(
-            [*decoded.bars.columns, *lineage, *origin_columns(decoded.origins, decoded.indices)], schema=LANDED_SCHEMA
-        )
+        origins = origin_columns(decoded.origins, decoded.indices)
+        return pa.Table.from_arrays([*decoded.bars.columns, *lineage, *origins], schema=_SLOT_SCHEMA)
+
+
+def _months(times: pa.ChunkedArray) -> tuple[str, ...]:
+    days = pc.unique(pc.floor_temporal(times, unit="day")).to_pylist()
+    return tuple(sorted({f"{day.year:04}-{day.month:02}" for day in days}))

@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from tickhouse.bar import ORIGIN_SCHEMA
+from tickhouse.bar import ORIGIN_SCHEMA, with_coded_texts
 
 ORIGIN_HEADER = "tickhouse_origin"
 
 _WRITTEN = re.compile(rb"([\w.-]{1,249})/(\d{1,10})/(\d{1,19})/(-1|\d{1,15})")
+_CODED = with_coded_texts(ORIGIN_SCHEMA)
 _LAST_MILLISECOND = 253_402_300_799_999  # of the year 9999: what every reader's dates can hold
 
 
@@ -56,12 +59,12 @@ def read_origin(headers: Iterable[tuple[str, bytes | None]] | None) -> Origin | 
     return origin
 
 
-def origin_columns(origins: Mapping[int, Origin], indices: pa.Array) -> list[pa.Array]:
-    """The columns of ORIGIN_SCHEMA for the messages at `indices` of a batch, whose origins are given by index."""
+def origin_columns(origins: Mapping[int, Origin], indices: NDArray[np.int64]) -> list[pa.Array]:
+    """The columns of ORIGIN_SCHEMA, texts coded, for the messages at `indices` of a batch, whose origins are given by index."""
     if not origins:
-        return [pa.nulls(len(indices), column.type) for column in ORIGIN_SCHEMA]
-    rows = [astuple(origins[index]) if index in origins else None for index in indices.to_pylist()]
-    return [pa.array([row and row[at] for row in rows], kind) for at, kind in enumerate(ORIGIN_SCHEMA.types)]
+        return [pa.nulls(len(indices), column.type) for column in _CODED]
+    rows = [astuple(origins[index]) if index in origins else None for index in indices.tolist()]
+    return [pa.array([row and row[at] for row in rows], kind) for at, kind in enumerate(_CODED.types)]
 
 
 def _shown(value: bytes | None, limit: int = 80) -> str:

@@ -67,3 +67,11 @@ BAR_KEY = ("symbol", "interval", "ts")
 
 INTERVALS = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "4h": 14400, "1d": 86400, "1w": 604800}
 """Known intervals and their length in seconds."""
+
+
+def with_coded_texts(schema: pa.Schema) -> pa.Schema:
+    """`schema` with each text as a code of a dictionary: how bars are decoded and written."""
+    coded = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema(
+        [field.with_type(coded) if pa.types.is_string(field.type) else field for field in schema], metadata=schema.metadata
+    )

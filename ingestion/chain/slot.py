@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -98,9 +99,9 @@ class SlotFooter:
     lost: int = 0
     replayed: int = 0
 
-    def attach(self, schema: pa.Schema) -> pa.Schema:
-        """`schema` with this footer in its metadata."""
-        return schema.with_metadata({**(schema.metadata or {}), _FOOTER_KEY: self.encode()})
+    def metadata(self) -> dict[bytes, bytes]:
+        """This footer as a Parquet file's key-value metadata."""
+        return {_FOOTER_KEY: self.encode()}
 
     def encode(self) -> bytes:
         """The footer as JSON."""
@@ -126,18 +127,31 @@ def slot_name(position: int) -> str:
 
 
 def encode_slot(rows: pa.Table, footer: SlotFooter) -> bytes:
-    """The slot as a Parquet file: zstd, dictionary on text and prices, delta on times and offsets."""
+    """The slot as a Parquet file: zstd, dictionary on text and prices, delta on times and offsets.
+
+    `rows` are in LANDED_SCHEMA, and texts may be codes of a dictionary already: the file is the same, and quicker made.
+    """
     sink = io.BytesIO()
-    deltas = ("ts", "produced_at", "offset", "kafka_timestamp")
-    pq.write_table(
-        rows.cast(footer.attach(rows.schema)),
+    names = rows.schema.names
+    deltas = [name for name in names if name in ("ts", "produced_at", "offset", "kafka_timestamp")]
+    with pq.ParquetWriter(
         sink,
+        rows.schema,
         compression="zstd",
         compression_level=3,
-        use_dictionary=[name for name in rows.schema.names if name not in deltas],
-        column_encoding=dict.fromkeys([name for name in deltas if name in rows.schema.names], "DELTA_BINARY_PACKED"),
-    )
+        use_dictionary=[name for name in names if name not in deltas],
+        column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
+        store_schema=False,
+    ) as file:
+        file.write_table(rows)
+        file.add_key_value_metadata({**_stored_schema(names), **footer.metadata()})
     return sink.getvalue()
+
+
+def _stored_schema(names: list[str]) -> dict[bytes, bytes]:
+    """The metadata by which Arrow reads the file in LANDED_SCHEMA, whatever dictionaries it was written from."""
+    schema = pa.schema([LANDED_SCHEMA.field(name) for name in names], metadata=LANDED_SCHEMA.metadata)
+    return {**schema.metadata, b"ARROW:schema": base64.b64encode(schema.serialize().to_pybytes())}
 
 
 def read_slot(path: Path) -> pa.Table:

@@ -47,6 +47,9 @@ class IngestorSettings(Group):
     flush_rows: PositiveInt = Field(100_000, description="A batch of one partition is landed at so many rows,")
     flush_bytes: PositiveInt = Field(64 * 1024 * 1024, description="or so many bytes of messages,")
     flush_seconds: PositiveFloat = Field(0.5, description="or when its oldest message has waited so long, whichever comes first.")
+    buffer_bytes: PositiveInt = Field(
+        256 * 1024 * 1024, description="So many bytes of messages are held at most, over all partitions, whatever the backlog."
+    )
 
 
 class MetricsSettings(Group):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ingestion import decode as decoding
-from ingestion.decode import Decoded, decode
+from ingestion.decode import DECODED_SCHEMA, Decoded
+from ingestion.decode.fast import Columns, parse
+from ingestion.messages import Messages
 from tickhouse.bar import BAR_SCHEMA, INTERVALS
 
 VERSION = [("schema_version", b"1")]
@@ -37,6 +40,13 @@ def without(*names: str) -> bytes:
     return json.dumps({name: value for name, value in BAR.items() if name not in names}).encode()
 
 
+def decode(values: Sequence[bytes | None], headers: Sequence[Any]) -> Decoded:
+    messages = Messages()
+    for offset, (value, own) in enumerate(zip(values, headers, strict=True)):
+        messages.append(offset, 0, None, value, own)
+    return decoding.decode(messages)
+
+
 def decode_all(*values: bytes | None) -> Decoded:
     return decode(values, [VERSION] * len(values))
 
@@ -44,9 +54,9 @@ def decode_all(*values: bytes | None) -> Decoded:
 def the_one(value: bytes | None, headers: Any = VERSION) -> Any:
     """What becomes of one message, between two good ones: its row, or (stage, reason)."""
     decoded = decode([message(), value, message()], [VERSION, headers, VERSION])
-    assert set(decoded.indices.to_pylist()) | {one.index for one in decoded.rejected} == {0, 1, 2}
+    assert set(decoded.indices.tolist()) | {one.index for one in decoded.rejected} == {0, 1, 2}
     if decoded.rejected:
-        assert decoded.indices.to_pylist() == [0, 2]
+        assert decoded.indices.tolist() == [0, 2]
         (one,) = decoded.rejected
         assert one.index == 1
         return one.stage, one.reason
@@ -55,7 +65,7 @@ def the_one(value: bytes | None, headers: Any = VERSION) -> Any:
 
 def test_a_message_is_a_bar_in_the_bars_schema() -> None:
     decoded = decode_all(message())
-    assert decoded.bars.schema.equals(BAR_SCHEMA, check_metadata=True)
+    assert decoded.bars.schema.equals(DECODED_SCHEMA, check_metadata=True)
     assert decoded.bars.to_pylist() == [
         {
             **BAR,
@@ -69,7 +79,7 @@ def test_a_message_is_a_bar_in_the_bars_schema() -> None:
 
 def test_no_messages_are_no_bars() -> None:
     decoded = decode([], [])
-    assert decoded.bars.schema.equals(BAR_SCHEMA)
+    assert decoded.bars.schema.equals(DECODED_SCHEMA)
     assert (decoded.bars.num_rows, len(decoded.indices), decoded.rejected) == (0, 0, [])
 
 
@@ -252,8 +262,8 @@ def test_places_are_kept_over_many_messages() -> None:
     values = [message(volume=number) if number % 700 else b"poison" for number in range(5000)]
     decoded = decode(values, [VERSION] * len(values))
     assert [one.index for one in decoded.rejected] == list(range(0, 5000, 700))
-    assert decoded.indices.to_pylist() == [number for number in range(5000) if number % 700]
-    assert decoded.bars["volume"].to_pylist() == decoded.indices.to_pylist()
+    assert decoded.indices.tolist() == [number for number in range(5000) if number % 700]
+    assert decoded.bars["volume"].to_pylist() == decoded.indices.tolist()
 
 
 def test_one_impossible_date_among_many_takes_none_with_it() -> None:
@@ -306,8 +316,14 @@ def messages(draw: st.DrawFn) -> bytes | None:
     return draw(st.sampled_from([bytes(value), bytes(value), bytes(value), None]))
 
 
+def nothing_parsed(*batch: Any) -> Columns:
+    columns = parse(*batch)
+    columns.is_parsed[:] = False
+    return columns
+
+
 def outcome(decoded: Decoded) -> Any:
-    return decoded.bars.to_pylist(), decoded.indices.to_pylist(), decoded.rejected, decoded.extra_fields
+    return decoded.bars.to_pylist(), decoded.indices.tolist(), decoded.rejected, decoded.extra_fields
 
 
 @hypothesis_settings(deadline=None, max_examples=300)
@@ -316,10 +332,10 @@ def test_the_fast_way_says_what_the_careful_way_says(batch: list[tuple[bytes | N
     values, headers = [value for value, _ in batch], [own for _, own in batch]
     together = decode(values, headers)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "_parse_clean", lambda values, headers: None)
+        patch.setattr(decoding, "parse", nothing_parsed)
         carefully = decode(values, headers)
     assert outcome(together) == outcome(carefully)
-    assert together.bars.equals(carefully.bars)
+    assert together.bars.cast(BAR_SCHEMA).equals(carefully.bars.cast(BAR_SCHEMA))
     for index, (value, own) in enumerate(batch):
         alone = decode([value], [own])
         assert [(one.stage, one.reason) for one in alone.rejected] == [

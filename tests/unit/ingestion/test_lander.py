@@ -193,7 +193,7 @@ def test_a_put_whose_answer_was_lost_counts_once(storage: Unreliable) -> None:
     storage.after = fail
     with pytest.raises(OSError, match="no answer"):
         mine.land()
-    assert len(mine.batch) == 2
+    assert len(mine.batch.messages) == 2
     feed(mine, 2, 6)
     mine.land()
     assert landed(storage) == [0, 1, 2, 6]

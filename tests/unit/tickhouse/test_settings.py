@@ -38,6 +38,7 @@ OTHER: dict[str, Any] = {
     "ingestor.flush_rows": 10,
     "ingestor.flush_bytes": 1000,
     "ingestor.flush_seconds": 0.125,
+    "ingestor.buffer_bytes": 5000,
     "metrics.host": "0.0.0.0",
     "metrics.port": 9464,
     "metrics.stalled_seconds": 30.0,

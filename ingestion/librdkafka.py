@@ -1,0 +1,178 @@
+"""librdkafka's C interface, the little of it that is needed, and the compiled copying of messages into columns."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from confluent_kafka import cimpl
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ingestion.messages import NO_HEADERS, OUR_HEADERS, VERSION_HEADER
+from tickhouse.bar import SCHEMA_VERSION
+
+
+class RawMessage(ctypes.Structure):
+    """rd_kafka_message_t of rdkafka.h, which librdkafka keeps as it is."""
+
+    _fields_ = [
+        ("error", ctypes.c_int),
+        ("topic", ctypes.c_void_p),
+        ("partition", ctypes.c_int32),
+        ("value", ctypes.c_void_p),
+        ("value_size", ctypes.c_size_t),
+        ("key", ctypes.c_void_p),
+        ("key_size", ctypes.c_size_t),
+        ("offset", ctypes.c_int64),
+        ("private", ctypes.c_void_p),
+    ]
+
+
+_LIBRARY = ctypes.CDLL(cimpl.__file__)
+
+
+def _function(name: str, result: Any, *arguments: Any) -> Any:
+    function = getattr(_LIBRARY, f"rd_kafka_{name}")
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+queue_new = _function("queue_new", ctypes.c_void_p, ctypes.c_void_p)
+queue_destroy = _function("queue_destroy", None, ctypes.c_void_p)
+queue_forward = _function("queue_forward", None, ctypes.c_void_p, ctypes.c_void_p)
+queue_get_partition = _function("queue_get_partition", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32)
+consume_batch_queue = _function(
+    "consume_batch_queue", ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t
+)
+message_destroy = _function("message_destroy", None, ctypes.c_void_p)
+message_timestamp = _function("message_timestamp", ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+message_headers = _function("message_headers", ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p))
+message_errstr = _function("message_errstr", ctypes.c_char_p, ctypes.c_void_p)
+header_get_all = _function(
+    "header_get_all",
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.POINTER(ctypes.c_char_p),
+    ctypes.POINTER(ctypes.c_void_p),
+    ctypes.POINTER(ctypes.c_size_t),
+)
+for _name in ("message_destroy", "message_timestamp", "message_headers", "header_cnt", "header_get_all"):
+    _address = ctypes.cast(getattr(_LIBRARY, f"rd_kafka_{_name}"), ctypes.c_void_p).value
+    llvmlite.binding.add_symbol(f"rd_kafka_{_name}", _address)  # so that compiled code is cached by name, not by address
+
+_c_message_destroy = types.ExternalFunction("rd_kafka_message_destroy", types.void(types.uintp))
+_c_message_timestamp = types.ExternalFunction("rd_kafka_message_timestamp", types.int64(types.uintp, types.uintp))
+_c_message_headers = types.ExternalFunction("rd_kafka_message_headers", types.int32(types.uintp, types.uintp))
+_c_header_cnt = types.ExternalFunction("rd_kafka_header_cnt", types.uintp(types.uintp))
+_c_header_get_all = types.ExternalFunction(
+    "rd_kafka_header_get_all", types.int32(types.uintp, types.uintp, types.uintp, types.uintp, types.uintp)
+)
+_memcpy = types.ExternalFunction("memcpy", types.uintp(types.uintp, types.uintp, types.uintp))
+
+_VERSION_NAME = np.frombuffer(VERSION_HEADER.encode() + b"\0", np.uint8)
+_VERSION = np.frombuffer(str(SCHEMA_VERSION).encode(), np.uint8)
+_WORD = 8
+_ERROR, _PARTITION, _VALUE, _VALUE_SIZE, _KEY, _KEY_SIZE, _OFFSET = (
+    getattr(RawMessage, field).offset for field in ("error", "partition", "value", "value_size", "key", "key_size", "offset")
+)
+ALL, FULL, NO_ROOM, ODD = 0, 1, 2, 3
+"""Why `gather` ended."""
+
+
+@intrinsic
+def _pointer(typing_context, address):
+    """An address as a pointer, for `carray`."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.uintp), generate
+
+
+@njit(cache=True, nogil=True)
+def _int32(address):
+    return carray(_pointer(np.uintp(address)), 1, np.int32)[0]
+
+
+@njit(cache=True, nogil=True)
+def _int64(address):
+    return carray(_pointer(np.uintp(address)), 1, np.int64)[0]
+
+
+@njit(cache=True, nogil=True)
+def run_end(pointers, begin, end):
+    """Where the messages that begin at `begin` are no longer of one partition; an error is a run of its own."""
+    first = pointers[begin]
+    if _int32(first + _ERROR) != 0:
+        return begin + 1
+    partition = _int32(first + _PARTITION)
+    at = begin + 1
+    while at < end and _int32(pointers[at] + _PARTITION) == partition and _int32(pointers[at] + _ERROR) == 0:
+        at += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _headers_told(message, scratch):
+    """NO_HEADERS, OUR_HEADERS, or −1 for others; `scratch` is the address of four words to write to."""
+    if _c_message_headers(message, scratch) != 0:
+        return NO_HEADERS
+    headers = np.uintp(_int64(scratch))
+    if _c_header_cnt(headers) != 1:
+        return -1
+    _c_header_get_all(headers, np.uintp(0), scratch + _WORD, scratch + 2 * _WORD, scratch + 3 * _WORD)
+    name = carray(_pointer(np.uintp(_int64(scratch + _WORD))), len(_VERSION_NAME), np.uint8)
+    for at in range(len(_VERSION_NAME)):
+        if name[at] != _VERSION_NAME[at]:
+            return -1
+    value = np.uintp(_int64(scratch + 2 * _WORD))
+    if value == 0 or _int64(scratch + 3 * _WORD) != len(_VERSION):
+        return -1
+    version = carray(_pointer(value), len(_VERSION), np.uint8)
+    for at in range(len(_VERSION)):
+        if version[at] != _VERSION[at]:
+            return -1
+    return OUR_HEADERS
+
+
+@njit(cache=True, nogil=True)
+def gather(pointers, begin, end, next_offset, rows_end, used_end, scratch, data, numbers, header_codes, rows, used):
+    """Copy messages of one partition into the columns of `Messages`, and give them back to librdkafka.
+
+    Returns (the first message not taken, why, rows, bytes used, next offset). It stops at so many rows and bytes,
+    where the columns have no room, and at a message with headers other than ours.
+    """
+    for at in range(begin, end):
+        message = np.uintp(pointers[at])
+        offset = _int64(message + _OFFSET)
+        if offset < next_offset:
+            _c_message_destroy(message)
+            continue
+        if rows >= rows_end or used >= used_end:
+            return at, FULL, rows, used, next_offset
+        value, value_size = np.uintp(_int64(message + _VALUE)), _int64(message + _VALUE_SIZE)
+        key, key_size = np.uintp(_int64(message + _KEY)), _int64(message + _KEY_SIZE)
+        if rows == len(header_codes) or used + value_size + key_size > len(data):
+            return at, NO_ROOM, rows, used, next_offset
+        told = _headers_told(message, scratch)
+        if told < 0:
+            return at, ODD, rows, used, next_offset
+        target = np.uintp(data.ctypes.data)
+        _memcpy(target + np.uintp(used), value, np.uintp(value_size))
+        _memcpy(target + np.uintp(used + value_size), key, np.uintp(key_size))
+        numbers[0, rows] = offset
+        numbers[1, rows] = _c_message_timestamp(message, np.uintp(0))
+        numbers[2, rows] = used
+        numbers[3, rows] = value_size if value else -1
+        numbers[4, rows] = key_size if key else -1
+        header_codes[rows] = told
+        _c_message_destroy(message)
+        rows += 1
+        used += value_size + key_size
+        next_offset = offset + 1
+    return end, ALL, rows, used, next_offset

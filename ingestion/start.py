@@ -1,0 +1,79 @@
+"""Where a partition that was just assigned goes on: the storage decides, and what Kafka still has must fit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from ingestion.chain.put import ChainEnd, begin_chain, find_end
+from ingestion.chain.slot import Chain
+from ingestion.group import hint_in
+from ingestion.patience import patiently
+from tickhouse.settings import Settings
+from tickhouse.storage import Storage
+
+_ANSWER_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class IngestorError(RuntimeError):
+    """The ingestor cannot go on without somebody's decision; the message says which."""
+
+
+def ask_hints(consumer: Consumer, partitions: Sequence[TopicPartition], topic_id: str, seconds: float) -> dict[int, int]:
+    """The last slots' positions by partition, as the group's commits have them."""
+    try:
+        committed = consumer.committed(list(partitions), timeout=seconds)
+    except KafkaException as error:
+        log.warning("no group commits to start from: chains are walked from their genesis", reason=str(error))
+        return {}
+    hints = {commit.partition: hint_in(commit, topic_id) for commit in committed}
+    return {partition: hint for partition, hint in hints.items() if hint is not None}
+
+
+def find_start(
+    settings: Settings, storage: Storage, consumer: Consumer, chain: Chain, hint: int | None, stop: threading.Event
+) -> ChainEnd:
+    """The chain's end, or where it begins. Kafka and the storage are asked until they answer, or `stop` is set.
+
+    Raises IngestorError when Kafka no longer has, or never had, the next offset, or `kafka.offset_reset` forbids to
+    begin; StoppedError when told to stop.
+    """
+    low, high = patiently(lambda: _watermarks(consumer, TopicPartition(chain.topic, chain.partition)), stop)
+    end = patiently(lambda: find_end(storage, chain, hint), stop)
+    if end is None:
+        first = _first_offset(settings, chain, low, high)
+        patiently(lambda: begin_chain(storage, chain, first, datetime.now(UTC)), stop)
+        end = patiently(lambda: find_end(storage, chain), stop)
+        assert end is not None
+    if end.next_offset < low:
+        raise IngestorError(
+            f"data loss: {chain.path} has landed up to offset {end.next_offset}, and Kafka has nothing below {low} any more"
+        )
+    if end.next_offset > high:
+        raise IngestorError(
+            f"{chain.path} has landed up to offset {end.next_offset}, but the partition ends at {high}: "
+            "the broker has lost messages that it had acknowledged"
+        )
+    return end
+
+
+def _first_offset(settings: Settings, chain: Chain, low: int, high: int) -> int:
+    reset = settings.kafka.offset_reset
+    if reset == "error":
+        raise IngestorError(
+            f"{chain.path} was never landed and kafka.offset_reset is error: set it to earliest or latest to begin"
+        )
+    return low if reset == "earliest" else high
+
+
+def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    marks = consumer.get_watermark_offsets(partition, timeout=_ANSWER_SECONDS)
+    if marks is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    return marks
