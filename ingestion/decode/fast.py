@@ -91,7 +91,7 @@ _QUOTE, _BACKSLASH, _COLON, _COMMA, _OPEN, _CLOSE = 34, 92, 58, 44, 123, 125
 @njit(cache=True, nogil=True, error_model="numpy")
 def _parse_all(data, starts, sizes, is_parsed, texts, times, numbers, is_valid, table, spelled_at, spelled_size, spelled):
     time_at = np.zeros(times.shape[0], np.int64)
-    time_size = np.zeros(times.shape[0], np.int64)
+    time_size = np.full(times.shape[0], -1, np.int64)
     time_value = np.zeros(times.shape[0], np.int64)
     for row in range(len(starts)):
         if sizes[row] < 0:

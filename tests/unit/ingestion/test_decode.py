@@ -193,6 +193,12 @@ def test_what_is_no_bar_is_rejected_with_its_stage(value: bytes | None, stage: s
     assert reason.encode()
 
 
+@pytest.mark.parametrize("name", ["symbol", "interval", "ts", "produced_at"])
+def test_an_empty_text_that_begins_a_batch_is_rejected_as_anywhere(name: str) -> None:
+    (rejected,) = decode_all(message(**{name: ""})).rejected
+    assert rejected.stage == "values"
+
+
 @pytest.mark.parametrize(
     ("changes", "stage", "reason"),
     [
