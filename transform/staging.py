@@ -15,10 +15,14 @@ from tickhouse.bar import LANDED_SCHEMA
 from tickhouse.storage import Storage
 from transform.validation.quarantine import quarantined_offsets
 
+_TIME = pa.timestamp("us", tz="UTC")
+_BEFORE_ALL = pa.scalar(0, _TIME)
+
 STAGED_SCHEMA = pa.schema(
     [
         *(field.remove_metadata().with_nullable(True) for field in LANDED_SCHEMA),
-        pa.field("topic_begun_at", pa.timestamp("us", tz="UTC")),
+        pa.field("topic_begun_at", _TIME),
+        pa.field("origin_begun_at", _TIME),
         pa.field("slot_seq", pa.int64()),
         pa.field("change_seq", pa.int64()),
     ]
@@ -41,19 +45,31 @@ def staged_bars(
         f"select slot_seq, chain, position, next_offset, quarantine_key, topic_begun_at "
         f"from slots where slot_seq > {seen} order by slot_seq"
     ).to_arrow_table()
-    return pa.RecordBatchReader.from_batches(STAGED_SCHEMA, _batches(storage, pending.to_pylist(), change_seq))
+    begun_at = session.sql(
+        "select regexp_extract(chain, '/id=([^/]+)/', 1) as topic_id, min(topic_begun_at) as begun_at from slots group by all"
+    ).to_arrow_table()
+    return pa.RecordBatchReader.from_batches(STAGED_SCHEMA, _batches(storage, pending.to_pylist(), begun_at, change_seq))
 
 
-def _batches(storage: Storage, slots: list[dict[str, Any]], change_seq: int) -> Iterator[pa.RecordBatch]:
+def _batches(storage: Storage, slots: list[dict[str, Any]], begun_at: pa.Table, change_seq: int) -> Iterator[pa.RecordBatch]:
     reader = SlotReader(storage)
     for slot in slots:
         bars = reader.read(Chain.of_path(slot["chain"]), slot["position"], slot["next_offset"])
         if slot["quarantine_key"] is not None:
             rejected = quarantined_offsets(storage, slot["quarantine_key"])
             bars = bars.filter(pc.invert(pc.is_in(bars["offset"], value_set=rejected)))
-        constants = (slot["topic_begun_at"], slot["slot_seq"], change_seq)
-        fields = [STAGED_SCHEMA.field(name) for name in ("topic_begun_at", "slot_seq", "change_seq")]
-        scalars = [pa.scalar(value, field.type) for value, field in zip(constants, fields, strict=True)]
-        repeated = [pa.repeat(scalar, bars.num_rows) for scalar in scalars]
-        columns = [bars[name] for name in LANDED_SCHEMA.names] + repeated
-        yield from pa.table(columns, schema=STAGED_SCHEMA).to_batches()
+        rows = bars.num_rows
+        added = {
+            "topic_begun_at": pa.repeat(pa.scalar(slot["topic_begun_at"], _TIME), rows),
+            "origin_begun_at": _origin_begun_at(bars["origin_topic_id"], begun_at),
+            "slot_seq": pa.repeat(slot["slot_seq"], rows),
+            "change_seq": pa.repeat(change_seq, rows),
+        }
+        columns = {name: bars[name] for name in LANDED_SCHEMA.names}
+        yield from pa.table({**columns, **added}, schema=STAGED_SCHEMA).to_batches()
+
+
+def _origin_begun_at(topic_ids: pa.ChunkedArray, begun_at: pa.Table) -> pa.ChunkedArray:
+    """When each of the incarnations was first landed; one that this lake does not know is older than all."""
+    known = begun_at["begun_at"].cast(_TIME).take(pc.index_in(topic_ids, begun_at["topic_id"].combine_chunks()))
+    return pc.if_else(pc.is_valid(topic_ids), known.fill_null(_BEFORE_ALL), None)

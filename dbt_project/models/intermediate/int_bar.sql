@@ -2,6 +2,7 @@
     materialized='incremental',
     incremental_strategy='delete+insert',
     unique_key=['symbol', 'interval', 'ts'],
+    pre_hook='{{ add_columns_of_origins() }}',
 ) }}
 
 with landed as (
@@ -13,13 +14,55 @@ with landed as (
 
 ),
 
+replayed as (
+
+    select
+        slot_seq, topic_id, "partition", "offset",
+        origin_topic_id, origin_partition, origin_offset
+    from {{ ref('stg_bar') }}
+    where origin_topic_id is not null
+
+),
+
+-- What came twice from one place, because it was replayed while an earlier replay was on its way, counts as staged first.
+repeated as (
+
+    select topic_id, "partition", "offset"
+    from (
+
+        select * from replayed
+
+        union all
+
+        select
+            slot_seq, topic_id, "partition", "offset",
+            topic_id as origin_topic_id, "partition" as origin_partition, "offset" as origin_offset
+        from {{ ref('stg_bar') }} as bar
+        where exists (
+            select 1
+            from replayed
+            where
+                replayed.origin_topic_id = bar.topic_id
+                and replayed.origin_partition = bar."partition"
+                and replayed.origin_offset = bar."offset"
+        )
+
+    )
+    qualify row_number() over (
+        partition by origin_topic_id, origin_partition, origin_offset
+        order by slot_seq, "offset"
+    ) > 1
+
+),
+
 newest_landed as (
 
-    select *
+    select landed.*
     from landed
+    anti join repeated using (topic_id, "partition", "offset")
     qualify row_number() over (
         partition by symbol, interval, ts
-        order by topic_begun_at desc, kafka_timestamp desc, "partition" desc, "offset" desc
+        order by ({{ place('landed') }}) desc
     ) = 1
 
 ),
@@ -48,7 +91,12 @@ on_price_basis as (
         "partition",
         "offset",
         kafka_timestamp,
-        topic_begun_at
+        topic_begun_at,
+        origin_topic_id,
+        origin_partition,
+        origin_offset,
+        origin_timestamp,
+        origin_begun_at
     from newest_landed
 
 )
@@ -70,8 +118,7 @@ from on_price_basis as bar
 left join {{ this }} as stored using (symbol, interval, ts)
 where
     stored.symbol is null
-    or (bar.topic_begun_at, bar.kafka_timestamp, bar."partition", bar."offset")
-    >= (stored.topic_begun_at, stored.kafka_timestamp, stored."partition", stored."offset")
+    or ({{ place('bar') }}) >= ({{ place('stored') }})
 
 {% else %}
 
