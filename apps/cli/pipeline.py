@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from apps.cli.start import start
@@ -30,18 +32,11 @@ def dagster() -> None:
     run_dagster(start(), say=typer.echo)
 
 
-def status() -> None:
-    """How far each part has come: offsets per partition, lag, the newest snapshot."""
-    from rich.console import Console
+def status(
+    is_watching: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a look.")] = False,
+) -> None:
+    """How far each part has come: lag, last slot and its age by partition, what holds publishing up, the newest snapshot."""
+    from apps.cli.status_watch import show_status, watch_status
 
-    from apps.cli.status import read_broker_ends, read_status, status_report
-    from ingestion.topic import BrokerUnreachableError, TopicMissingError
-    from tickhouse.storage import open_storage
-
-    settings = start()
-    ends = {}
-    try:
-        ends = read_broker_ends(settings)
-    except (BrokerUnreachableError, TopicMissingError) as reason:
-        typer.echo(f"Without Kafka's side: {reason}", err=True)
-    Console().print(status_report(read_status(open_storage(settings), ends)))
+    (watch_status if is_watching else show_status)(start(), as_json=as_json)

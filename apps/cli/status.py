@@ -1,33 +1,59 @@
-"""How far each part has come, partition by partition."""
+"""How far each part has come, partition by partition, found from hints: no status walks a whole history."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
+import pyarrow.parquet as pq
 
-from ingestion.chain.slot import Chain, SlotFooter
+from apps.cli.readiness import is_listening
+from ingestion.chain.slot import DEAD_LETTER, Chain, SlotFooter
 from ingestion.chain.walk import find_chains, read_genesis, walk
-from ingestion.ends import topic_ends
+from ingestion.ends import committed_slots, topic_ends
 from ingestion.loss import given_up
-from ingestion.topic import describe_topic
+from ingestion.topic import BrokerUnreachableError, TopicMissingError, describe_topic
 from tickhouse.settings import Settings
-from tickhouse.storage import Storage
+from tickhouse.storage import ObjectMissingError, Storage
 from transform.snapshot.manifest import Manifest, latest_manifest
 from transform.validation.record import validated_end
+from transform.validation.refusal import Refusal, read_refusal
 
 _ANSWER_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class PartitionStatus:
-    """The offset below which everything has come through each stage; `broker_end` is None when no broker was asked.
+class KafkaSide:
+    """What the broker says: the topic's id, each partition's end, and the last slot that the group heard of.
 
-    `given_up` are the slots that stand for offsets which Kafka dropped before they landed.
+    `unknown` says why nothing is known of it.
+    """
+
+    topic_id: str | None = None
+    ends: Mapping[int, int] = field(default_factory=dict)
+    slots: Mapping[int, int] = field(default_factory=dict)
+    unknown: str | None = None
+
+
+@dataclass(frozen=True)
+class LastSlot:
+    """The slot a chain ends with. `newest_at` (UTC) is when Kafka took its newest bar; None for a slot without bars."""
+
+    footer: SlotFooter
+    newest_at: datetime | None
+
+    def age(self, now: datetime) -> timedelta | None:
+        """How long ago (`now` is UTC) Kafka took its newest bar."""
+        return None if self.newest_at is None else now - self.newest_at
+
+
+@dataclass(frozen=True)
+class PartitionStatus:
+    """The offset below which everything has come through each stage.
+
+    `broker_end` is None when no broker was asked, `last_slot` when no hint led to it. `given_up` are the slots that stand
+    for offsets which Kafka dropped before they landed. `refusal` holds validation up.
     """
 
     chain: Chain
@@ -35,83 +61,84 @@ class PartitionStatus:
     landed_end: int
     validated_end: int
     published_end: int
+    last_slot: LastSlot | None = None
+    dead_letter_files: int = 0
     given_up: tuple[SlotFooter, ...] = ()
+    refusal: Refusal | None = None
 
     @property
     def lag(self) -> int | None:
-        """Offsets the topic holds that no snapshot covers; None when the broker's end is not known."""
-        return None if self.broker_end is None else max(0, self.broker_end - self.published_end)
+        """Offsets the topic holds and the chain does not; None when the broker's end is not known."""
+        return None if self.broker_end is None else max(0, self.broker_end - self.landed_end)
 
 
 @dataclass(frozen=True)
 class Status:
-    """Every landed partition, and the newest snapshot (None before the first)."""
+    """Every landed partition, the newest snapshot (None before the first), and why Kafka's side is missing if it is."""
 
     partitions: tuple[PartitionStatus, ...]
     manifest: Manifest | None
+    kafka_unknown: str | None = None
 
 
-def read_status(storage: Storage, broker_ends: Mapping[tuple[str, int], int]) -> Status:
-    """Read the lake; `broker_ends` maps (topic id, partition) to the topic's end, where a broker was asked."""
+def read_kafka_side(settings: Settings) -> KafkaSide:
+    """Ask the broker of the settings; what it does not say is missing, and why."""
+    servers = settings.kafka.bootstrap_servers
+    try:
+        if not any(_is_listening(address) for address in servers.split(",")):  # Kafka's client would wait out its time
+            raise BrokerUnreachableError(f"no broker answers at {servers}: nothing listens there")
+        topic = describe_topic(settings, _ANSWER_SECONDS)
+        return KafkaSide(topic.topic_id, topic_ends(settings, topic), committed_slots(settings, topic))
+    except (BrokerUnreachableError, TopicMissingError) as reason:
+        return KafkaSide(unknown=str(reason))
+
+
+def read_status(storage: Storage, kafka: KafkaSide) -> Status:
+    """Read the lake, from where the group and the newest snapshot say that its chains are by now."""
     manifest = latest_manifest(storage)
     published = {} if manifest is None else manifest.watermark
-    partitions = tuple(_partition(storage, chain, published, broker_ends) for chain in find_chains(storage))
-    return Status(partitions, manifest)
+    partitions = []
+    for chain in find_chains(storage):
+        start = published.get(chain.path)
+        published_end = read_genesis(storage, chain).position if start is None else start
+        partitions.append(_partition(storage, chain, published_end, kafka if chain.topic_id == kafka.topic_id else KafkaSide()))
+    return Status(tuple(partitions), manifest, kafka.unknown)
 
 
-def read_broker_ends(settings: Settings) -> dict[tuple[str, int], int]:
-    """(topic id, partition) → the topic's end, as the broker of the settings has it; raises as `describe_topic` does."""
-    topic = describe_topic(settings, _ANSWER_SECONDS)
-    return {(topic.topic_id, partition): end for partition, end in topic_ends(settings, topic).items()}
-
-
-def _partition(
-    storage: Storage, chain: Chain, published: Mapping[str, int], broker_ends: Mapping[tuple[str, int], int]
-) -> PartitionStatus:
-    published_end = published.get(chain.path)
-    if published_end is None:
-        published_end = read_genesis(storage, chain).position
-    landed_end = published_end
-    for slot in walk(storage, chain, published_end):
-        landed_end = slot.footer.next_offset
+def _partition(storage: Storage, chain: Chain, published_end: int, kafka: KafkaSide) -> PartitionStatus:
+    footers = _footers(storage, chain, published_end, kafka.slots.get(chain.partition))
+    landed_end = footers[-1].next_offset if footers else published_end
+    validated = validated_end(storage, chain, published_end)
     return PartitionStatus(
         chain=chain,
-        broker_end=broker_ends.get((chain.topic_id, chain.partition)),
+        broker_end=kafka.ends.get(chain.partition),
         landed_end=landed_end,
-        validated_end=validated_end(storage, chain, published_end),
+        validated_end=validated,
         published_end=published_end,
+        last_slot=LastSlot(footers[-1], _newest_at(storage, chain, footers[-1])) if footers else None,
+        dead_letter_files=sum(1 for _name in storage.list_after(f"{DEAD_LETTER}/{chain.path}")),
         given_up=tuple(given_up(storage, chain)),
+        refusal=read_refusal(storage, chain, validated) if validated < landed_end else None,
     )
 
 
-def status_report(status: Status, now: datetime | None = None) -> Group:
-    """What `tickhouse status` prints."""
-    table = Table(title="Offsets, partition by partition", caption="Everything below an offset has come through that stage.")
-    table.add_column("topic / partition")
-    for column in ("in Kafka", "landed", "validated", "published", "lag"):
-        table.add_column(column, justify="right")
-    for each in status.partitions:
-        numbers = (each.broker_end, each.landed_end, each.validated_end, each.published_end, each.lag)
-        table.add_row(f"{each.chain.topic} / {each.chain.partition}", *("–" if n is None else f"{n:,}" for n in numbers))
-    if not status.partitions:
-        return Group(Text("Nothing has landed yet. Start `tickhouse ingest`, then `tickhouse replay sample`."))
-    losses = [Text(_loss_text(each.chain, footer), "red") for each in status.partitions for footer in each.given_up]
-    return Group(table, *losses, Text(_snapshot_text(status.manifest, now or datetime.now(UTC))))
+def _footers(storage: Storage, chain: Chain, published_end: int, hint: int | None) -> list[SlotFooter]:
+    """The chain's last footers: from the hint on where that is a slot, else those that are not published."""
+    if hint is not None and (found := [slot.footer for slot in walk(storage, chain, hint)]):
+        return found
+    return [slot.footer for slot in walk(storage, chain, published_end)]
 
 
-def _loss_text(chain: Chain, footer: SlotFooter) -> str:
-    place = f"{chain.topic} / {chain.partition}, id {chain.topic_id}"
-    return f"Lost: {footer.lost:,} offsets of {place}, from {footer.position:,} to {footer.next_offset - 1:,}; {footer.writer}"
+def _newest_at(storage: Storage, chain: Chain, footer: SlotFooter) -> datetime | None:
+    try:
+        metadata = pq.read_metadata(storage.local_path(chain.slot_key(footer.position)))
+    except (ObjectMissingError, FileNotFoundError):
+        return None  # compacted by now
+    column = metadata.schema.names.index("kafka_timestamp")
+    groups = [metadata.row_group(number).column(column).statistics for number in range(metadata.num_row_groups)]
+    return max((group.max for group in groups if group is not None and group.has_min_max), default=None)
 
 
-def _snapshot_text(manifest: Manifest | None, now: datetime) -> str:
-    if manifest is None:
-        return "Nothing is published yet: `tickhouse build` does it, or Dagster by itself."
-    balance = manifest.balance
-    marts = ", ".join(f"{mart.rows:,} in {name}" for name, mart in manifest.marts.items())
-    return (
-        f"Snapshot {manifest.number}, published {manifest.published_at:%Y-%m-%d %H:%M:%S} UTC "
-        f"({(now - manifest.published_at).total_seconds():,.0f} s ago): {marts}.\n"
-        f"Of {balance.landed:,} landed rows, {balance.current:,} are current, {balance.superseded:,} superseded "
-        f"by corrections, {balance.quarantined:,} in quarantine."
-    )
+def _is_listening(address: str) -> bool:
+    host, _, port = address.strip().rpartition(":")
+    return is_listening(host.strip("[]"), int(port)) if port.isdigit() else True

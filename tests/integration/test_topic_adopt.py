@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from ingesting import Sent, assert_gapless, ingesting, landed, send_bars, slots, wait_until_landed
@@ -11,7 +12,8 @@ from kafka_admin import delete_records_before
 from rich.console import Console
 
 from apps.cli.adopting import adopt_topic
-from apps.cli.status import read_status, status_report
+from apps.cli.status import KafkaSide, read_status
+from apps.cli.status_report import status_report
 from ingestion.ingestor import IngestorError, run_ingestor
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
@@ -61,6 +63,7 @@ def test_after_a_loss_was_given_up_the_rest_lands_and_everybody_sees_the_loss(on
         f"Nothing is lost: every chain of topic {one_partition.kafka.topic} goes on within what Kafka has."
     ]
     output = io.StringIO()
-    Console(file=output, width=200).print(status_report(read_status(open_storage(one_partition), {})))
+    status = read_status(open_storage(one_partition), KafkaSide())
+    Console(file=output, width=200).print(status_report(status, datetime.now(UTC)))
     assert f"Lost: 5 offsets of {one_partition.kafka.topic} / 0" in output.getvalue()
     assert "from 5 to 9" in output.getvalue()

@@ -15,6 +15,7 @@ from transform.build import ValidationBlockedError, model, run_build
 from transform.snapshot.manifest import latest_manifest
 from transform.snapshot.read import SnapshotReader
 from transform.validation.record import record_key, walk_records
+from transform.validation.refusal import read_refusal
 from transform.warehouse import build_lock, open_warehouse
 
 BROKEN: dict[str, dict[str, Any]] = {
@@ -66,6 +67,9 @@ def test_too_many_broken_rows_block_the_batch_and_leave_what_was_published(lake:
     with pytest.raises(ValidationBlockedError, match=r"200 of 200 rows \(100.0 %\)"):
         run_build(lake.settings)
     assert [record.position for record in walk_records(lake.storage, lake.chain)] == [0]
+    refusal = read_refusal(lake.storage, lake.chain, 5)
+    assert refusal is not None
+    assert (refusal.position, refusal.failing_rows) == (5, 200)
     newest = latest_manifest(lake.storage)
     assert newest is not None
     assert (newest.number, newest.balance.landed) == (0, 5)

@@ -17,6 +17,7 @@ from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.validation.quarantine import quarantine_key, write_quarantine
 from transform.validation.record import ValidationRecord, validated_end, write_record
+from transform.validation.refusal import Refusal, write_refusal
 from transform.validation.suite import RULE, batch_suite, fingerprint, row_suite
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def validate_new_slots(
 
     `known` maps a chain's path to an offset below which everything is known to be validated (a hint that saves
     walking the whole chain). A refused batch leaves its slots without records, and so out of every model's
-    sight; what was validated before it stands. Raises ValidationError when a rule cannot be evaluated.
+    sight, and a note of its refusal; what was validated before it stands. Raises ValidationError when a rule cannot be evaluated.
     """
     suites = _Suites()
     outcome = ValidationOutcome(rules=suites.rules)
@@ -134,6 +135,9 @@ def _validate(
             f"fail validation, more than validation.max_quarantined_pct = {settings.validation.max_quarantined_pct:g}"
         )
     if outcome.blocked is not None:
+        place = slots[0].footer.position
+        refusal = Refusal(position=place, reason=outcome.blocked, failing_rows=len(reasons), refused_at=datetime.now(UTC))
+        write_refusal(storage, slots[0].chain, refusal)
         return
     first = 0
     for slot, rows in zip(slots, tables, strict=True):

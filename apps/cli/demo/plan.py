@@ -100,6 +100,19 @@ def held_folder(settings: Settings) -> Iterator[Path]:
         yield folder
 
 
+def running_demo(settings: Settings) -> Path | None:
+    """The folder of the demo that runs beside these settings' own data; None when none does."""
+    folder = demo_settings(settings).data_dir
+    try:
+        with (folder / _MARK).open() as mark:
+            fcntl.flock(mark, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return folder
+    return None
+
+
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.name in _KEPT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
 import pytest
@@ -14,7 +14,8 @@ from apps.cli.demo.demo import DemoFailedError, check_account
 from apps.cli.demo.feed import split_last_dates
 from apps.cli.demo.report import quantile
 from apps.cli.demo.stages import StageCounter, Stages, published_waits
-from apps.cli.status import read_status, status_report
+from apps.cli.status import KafkaSide, read_status
+from apps.cli.status_report import status_report
 from ingestion.sources import SAMPLE_ROWS, read_sample
 from tickhouse.settings import Settings
 from transform.marts import FCT_ALERT
@@ -115,32 +116,15 @@ def test_a_quantile_is_a_value_that_occurred() -> None:
 def test_status_tells_each_partitions_way_and_what_is_left_of_it(lake: Lake) -> None:
     validate(lake, 0, 3)
     publish_up_to(lake, 3)
-    (each,) = read_status(lake.storage, {(lake.chain.topic_id, 0): 9}).partitions
-    assert (each.broker_end, each.landed_end, each.validated_end, each.published_end, each.lag) == (9, 5, 3, 3, 6)
-
-
-def test_status_without_a_broker_knows_no_lag_and_says_what_it_can(lake: Lake) -> None:
-    status = read_status(lake.storage, {})
-    assert status.partitions[0].lag is None
-    assert status.manifest is None
-    assert "Nothing is published yet" in text_of(status_report(status))
-
-
-def test_status_of_another_incarnation_of_the_topic_is_not_mixed_up(lake: Lake) -> None:
-    assert read_status(lake.storage, {("another-topic-id", 0): 9}).partitions[0].broker_end is None
+    (each,) = read_status(lake.storage, KafkaSide(lake.chain.topic_id, {0: 9})).partitions
+    assert (each.broker_end, each.landed_end, each.lag, each.validated_end, each.published_end) == (9, 5, 4, 3, 3)
 
 
 def test_status_tells_where_every_landed_bar_is(lake: Lake) -> None:
     manifest = publish_up_to(lake, 5, quarantined=1)
-    report = text_of(status_report(read_status(lake.storage, {}), now=manifest.published_at + timedelta(seconds=90)))
+    report = text_of(status_report(read_status(lake.storage, KafkaSide()), manifest.published_at + timedelta(seconds=90)))
     assert "90 s ago" in report
     assert "Of 5 landed rows, 3 are current, 1 superseded by corrections, 1 in quarantine" in " ".join(report.split())
-
-
-def test_status_of_an_empty_lake_says_how_to_begin(settings: Settings) -> None:
-    empty = Lake(settings.model_copy(update={"data_dir": settings.data_dir / "other"}))
-    empty.storage.delete(empty.chain.genesis_key)
-    assert "tickhouse replay sample" in text_of(status_report(read_status(empty.storage, {}), now=datetime.now(UTC)))
 
 
 def text_of(renderable: object) -> str:
