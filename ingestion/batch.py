@@ -22,11 +22,12 @@ class Batch:
     Times are of the caller's monotonic clock, in seconds.
     """
 
-    def __init__(self, limits: Limits, position: int) -> None:
+    def __init__(self, limits: Limits, position: int, like: Batch | None = None) -> None:
+        """Empty; with the room that `like` has come to have, where it is given."""
         self.limits = limits
         self.position = position
         self.next_offset = position
-        self.messages = Messages()
+        self.messages: Messages = Messages(None if like is None else like.messages)
         self._began_at: float | None = None
 
     @property

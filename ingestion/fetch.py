@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ingestion import librdkafka
 from ingestion.batch import Batch
+from ingestion.decode import decode
 from ingestion.librdkafka import RawMessage
-from ingestion.messages import Headers
+from ingestion.messages import Headers, Messages
 
 FETCHED_AT_ONCE = 10_000
 TRIED_VERSION = "2.16."
@@ -23,6 +24,14 @@ _HANDLE_AT = object.__basicsize__  # where a Consumer in memory has the pointer 
 
 class UntriedClientError(RuntimeError):
     """A version of confluent-kafka that this was not tried with."""
+
+
+def load_compiled_code() -> None:
+    """Have everything compiled that a message goes through: a moment from the cache, half a minute the first time."""
+    messages, nothing = Messages(), np.zeros(1, np.uintp)
+    decode(messages)
+    librdkafka.run_end(nothing, 0, 0)
+    librdkafka.gather(nothing, 0, 0, 0, 0, 0, nothing.ctypes.data, messages.data, messages.numbers, messages.header_codes, 0, 0)
 
 
 class MessageQueue:

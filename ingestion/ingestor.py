@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ingestion.batch import Limits
 from ingestion.chain.slot import Chain
-from ingestion.fetch import MessageQueue, Run
+from ingestion.fetch import MessageQueue, Run, load_compiled_code
 from ingestion.group import commit_of, join_group, tell
 from ingestion.lander import PartitionLander
 from ingestion.landing import Landing
@@ -78,6 +78,7 @@ class _Ingestor:
         self._queue = MessageQueue(self._consumer)
 
     def run(self) -> None:
+        load_compiled_code()
         consumer = self._consumer
         consumer.subscribe([self._topic.name], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         log.info("ingestor started", topic=self._topic.name, topic_id=self._topic.topic_id, writer=self._writer)

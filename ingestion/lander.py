@@ -43,7 +43,7 @@ class PartitionLander:
 
     def seal(self) -> Batch:
         """What is buffered, to be landed; from now on messages go to a new batch that follows it."""
-        sealed, self.batch = self.batch, Batch(self.batch.limits, self.batch.next_offset)
+        sealed, self.batch = self.batch, Batch(self.batch.limits, self.batch.next_offset, self.batch)
         return sealed
 
     def land(self, sealed: Batch | None = None) -> None:
@@ -120,5 +120,5 @@ class PartitionLander:
 
 
 def _months(times: pa.ChunkedArray) -> tuple[str, ...]:
-    days = pc.unique(pc.floor_temporal(times, unit="day")).to_pylist()
+    days = pc.unique(times.cast(pa.date32(), safe=False)).to_pylist()
     return tuple(sorted({f"{day.year:04}-{day.month:02}" for day in days}))

@@ -9,9 +9,8 @@ import llvmlite.binding
 import numpy as np
 from confluent_kafka import cimpl
 from numba import carray, njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
+from ingestion.memory import WORD, int32, int64, pointer
 from ingestion.messages import NO_HEADERS, OUR_HEADERS, VERSION_HEADER
 from tickhouse.bar import SCHEMA_VERSION
 
@@ -76,7 +75,6 @@ _memcpy = types.ExternalFunction("memcpy", types.uintp(types.uintp, types.uintp,
 
 _VERSION_NAME = np.frombuffer(VERSION_HEADER.encode() + b"\0", np.uint8)
 _VERSION = np.frombuffer(str(SCHEMA_VERSION).encode(), np.uint8)
-_WORD = 8
 _ERROR, _PARTITION, _VALUE, _VALUE_SIZE, _KEY, _KEY_SIZE, _OFFSET = (
     getattr(RawMessage, field).offset for field in ("error", "partition", "value", "value_size", "key", "key_size", "offset")
 )
@@ -84,35 +82,17 @@ ALL, FULL, NO_ROOM, ODD = 0, 1, 2, 3
 """Why `gather` ended."""
 
 
-@intrinsic
-def _pointer(typing_context, address):
-    """An address as a pointer, for `carray`."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.uintp), generate
-
-
-@njit(cache=True, nogil=True)
-def _int32(address):
-    return carray(_pointer(np.uintp(address)), 1, np.int32)[0]
-
-
-@njit(cache=True, nogil=True)
-def _int64(address):
-    return carray(_pointer(np.uintp(address)), 1, np.int64)[0]
-
-
 @njit(cache=True, nogil=True)
 def run_end(pointers, begin, end):
     """Where the messages that begin at `begin` are no longer of one partition; an error is a run of its own."""
+    if begin >= end:
+        return end
     first = pointers[begin]
-    if _int32(first + _ERROR) != 0:
+    if int32(first + _ERROR) != 0:
         return begin + 1
-    partition = _int32(first + _PARTITION)
+    partition = int32(first + _PARTITION)
     at = begin + 1
-    while at < end and _int32(pointers[at] + _PARTITION) == partition and _int32(pointers[at] + _ERROR) == 0:
+    while at < end and int32(pointers[at] + _PARTITION) == partition and int32(pointers[at] + _ERROR) == 0:
         at += 1
     return at
 
@@ -122,18 +102,18 @@ def _headers_told(message, scratch):
     """NO_HEADERS, OUR_HEADERS, or −1 for others; `scratch` is the address of four words to write to."""
     if _c_message_headers(message, scratch) != 0:
         return NO_HEADERS
-    headers = np.uintp(_int64(scratch))
+    headers = np.uintp(int64(scratch))
     if _c_header_cnt(headers) != 1:
         return -1
-    _c_header_get_all(headers, np.uintp(0), scratch + _WORD, scratch + 2 * _WORD, scratch + 3 * _WORD)
-    name = carray(_pointer(np.uintp(_int64(scratch + _WORD))), len(_VERSION_NAME), np.uint8)
+    _c_header_get_all(headers, np.uintp(0), scratch + WORD, scratch + 2 * WORD, scratch + 3 * WORD)
+    name = carray(pointer(np.uintp(int64(scratch + WORD))), len(_VERSION_NAME), np.uint8)
     for at in range(len(_VERSION_NAME)):
         if name[at] != _VERSION_NAME[at]:
             return -1
-    value = np.uintp(_int64(scratch + 2 * _WORD))
-    if value == 0 or _int64(scratch + 3 * _WORD) != len(_VERSION):
+    value = np.uintp(int64(scratch + 2 * WORD))
+    if value == 0 or int64(scratch + 3 * WORD) != len(_VERSION):
         return -1
-    version = carray(_pointer(value), len(_VERSION), np.uint8)
+    version = carray(pointer(value), len(_VERSION), np.uint8)
     for at in range(len(_VERSION)):
         if version[at] != _VERSION[at]:
             return -1
@@ -149,15 +129,15 @@ def gather(pointers, begin, end, next_offset, rows_end, used_end, scratch, data,
     """
     for at in range(begin, end):
         message = np.uintp(pointers[at])
-        offset = _int64(message + _OFFSET)
+        offset = int64(message + _OFFSET)
         if offset < next_offset:
             _c_message_destroy(message)
             continue
         if rows >= rows_end or used >= used_end:
             return at, FULL, rows, used, next_offset
-        value, value_size = np.uintp(_int64(message + _VALUE)), _int64(message + _VALUE_SIZE)
-        key, key_size = np.uintp(_int64(message + _KEY)), _int64(message + _KEY_SIZE)
-        if rows == len(header_codes) or used + value_size + key_size > len(data):
+        value, value_size = np.uintp(int64(message + _VALUE)), int64(message + _VALUE_SIZE)
+        key, key_size = np.uintp(int64(message + _KEY)), int64(message + _KEY_SIZE)
+        if rows == len(header_codes) or used + value_size + key_size + WORD > len(data):
             return at, NO_ROOM, rows, used, next_offset
         told = _headers_told(message, scratch)
         if told < 0:

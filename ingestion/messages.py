@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ingestion.memory import WORD
 from tickhouse.bar import SCHEMA_VERSION
 
 Headers = Sequence[tuple[str, bytes | None]] | None
@@ -22,18 +23,20 @@ _FIRST_ROWS, _FIRST_BYTES = 256, 64 * 1024
 class Messages:
     """A growing column store. Offsets rise; places count from 0; a key or value that is null has the size −1.
 
-    `data` holds each message's value and behind it its key.
+    `data` holds each message's value and behind it its key, and has a word to spare behind the last.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, like: Messages | None = None) -> None:
+        """Empty; with the room that `like` has come to have, where it is given."""
         self._odd_headers: list[Headers] = []
         self._odd_bytes = 0
         self._first = 0
         self.rows = 0
         self.used = 0
-        self.data = np.empty(_FIRST_BYTES, np.uint8)
-        self.numbers = np.empty((5, _FIRST_ROWS), np.int64)
-        self.header_codes = np.empty(_FIRST_ROWS, np.int32)
+        room, rows = (_FIRST_BYTES, _FIRST_ROWS) if like is None else (len(like.data), len(like.header_codes))
+        self.data: NDArray[np.uint8] = np.empty(room, np.uint8)
+        self.numbers: NDArray[np.int64] = np.empty((5, rows), np.int64)
+        self.header_codes: NDArray[np.int32] = np.empty(rows, np.int32)
 
     def __len__(self) -> int:
         return self.rows - self._first
@@ -94,8 +97,8 @@ class Messages:
 
     def make_room(self, rows: int, size: int) -> None:
         """See that so many more messages, with so many bytes of keys and values, find room."""
-        if self.used + size > len(self.data):
-            self.data = _grown(self.data, self.used, self.used + size)
+        if self.used + size + WORD > len(self.data):
+            self.data = _grown(self.data, self.used, self.used + size + WORD)
         if self.rows + rows > len(self.header_codes):
             self.numbers = _grown(self.numbers, self.rows, self.rows + rows)
             self.header_codes = _grown(self.header_codes, self.rows, self.rows + rows)

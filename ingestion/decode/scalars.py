@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from ingestion.decode.decimals import nearest_float
+from ingestion.memory import byte
 
 _DAYS_BEFORE = np.array([0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334])
 _DAYS_IN = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
@@ -19,26 +20,31 @@ _LONGEST_MANTISSA = 19  # digits that fit 64 bits whatever they are
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _digits(data, at, count):
+def _digits(base, at, count):
     """The number that `count` digits are; −1 when not all are digits."""
     value = 0
     for place in range(at, at + count):
-        if data[place] < _ZERO or data[place] > _NINE:
+        if byte(base, place) < _ZERO or byte(base, place) > _NINE:
             return -1
-        value = 10 * value + (np.int64(data[place]) - _ZERO)
+        value = 10 * value + (np.int64(byte(base, place)) - _ZERO)
     return value
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def time(data, at, end):
+def time(base, at, end):
     """The UTC microseconds of a time such as 2000-03-01T00:00:00Z, with up to six digits of a second's fraction."""
     size = end - at
-    if size < 20 or size > 27 or size == 21 or data[end - 1] != _Z or data[at + 10] != _T:
+    if size < 20 or size > 27 or size == 21 or byte(base, end - 1) != _Z or byte(base, at + 10) != _T:
         return False, 0
-    if data[at + 4] != _MINUS or data[at + 7] != _MINUS or data[at + 13] != _COLON or data[at + 16] != _COLON:
+    if (
+        byte(base, at + 4) != _MINUS
+        or byte(base, at + 7) != _MINUS
+        or byte(base, at + 13) != _COLON
+        or byte(base, at + 16) != _COLON
+    ):
         return False, 0
-    year, month, day = _digits(data, at, 4), _digits(data, at + 5, 2), _digits(data, at + 8, 2)
-    hour, minute, second = _digits(data, at + 11, 2), _digits(data, at + 14, 2), _digits(data, at + 17, 2)
+    year, month, day = _digits(base, at, 4), _digits(base, at + 5, 2), _digits(base, at + 8, 2)
+    hour, minute, second = _digits(base, at + 11, 2), _digits(base, at + 14, 2), _digits(base, at + 17, 2)
     if year < 1 or month < 1 or month > 12 or day < 1 or hour < 0 or hour > 23 or minute < 0 or minute > 59:
         return False, 0
     is_leap = (year % 4 == 0 and year % 100 != 0) or year % 400 == 0
@@ -46,8 +52,8 @@ def time(data, at, end):
         return False, 0
     fraction = 0
     if size > 20:
-        fraction = _digits(data, at + 20, size - 21)
-        if data[at + 19] != _POINT or fraction < 0:
+        fraction = _digits(base, at + 20, size - 21)
+        if byte(base, at + 19) != _POINT or fraction < 0:
             return False, 0
         for _ in range(27 - size):
             fraction *= 10
@@ -57,28 +63,34 @@ def time(data, at, end):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def number(data, at, end):
+def number(base, at, end):
     """(where it ends, its float64, whether it is one: false for null); the end is −1 where it wants a careful look."""
-    if end - at >= 4 and data[at] == 110 and data[at + 1] == 117 and data[at + 2] == 108 and data[at + 3] == 108:
+    if (
+        end - at >= 4
+        and byte(base, at) == 110
+        and byte(base, at + 1) == 117
+        and byte(base, at + 2) == 108
+        and byte(base, at + 3) == 108
+    ):
         return at + 4, 0.0, False
-    is_negative = at < end and data[at] == _MINUS
+    is_negative = at < end and byte(base, at) == _MINUS
     if is_negative:
         at += 1
     begin = at
     mantissa = np.uint64(0)
-    while at < end and _ZERO <= data[at] <= _NINE:
-        mantissa = mantissa * np.uint64(10) + np.uint64(data[at] - _ZERO)
+    while at < end and _ZERO <= byte(base, at) <= _NINE:
+        mantissa = mantissa * np.uint64(10) + np.uint64(byte(base, at) - _ZERO)
         at += 1
     digits = at - begin
-    if digits == 0 or (digits > 1 and data[begin] == _ZERO):
+    if digits == 0 or (digits > 1 and byte(base, begin) == _ZERO):
         return -1, 0.0, False
     power = 0
     is_whole = True
-    if at < end and data[at] == _POINT:
+    if at < end and byte(base, at) == _POINT:
         at += 1
         begin = at
-        while at < end and _ZERO <= data[at] <= _NINE:
-            mantissa = mantissa * np.uint64(10) + np.uint64(data[at] - _ZERO)
+        while at < end and _ZERO <= byte(base, at) <= _NINE:
+            mantissa = mantissa * np.uint64(10) + np.uint64(byte(base, at) - _ZERO)
             at += 1
         power = begin - at
         digits -= power
@@ -87,17 +99,17 @@ def number(data, at, end):
         is_whole = False
     if digits > _LONGEST_MANTISSA:
         return -1, 0.0, False
-    if at < end and data[at] | _LOWER == _E | _LOWER:
+    if at < end and byte(base, at) | _LOWER == _E | _LOWER:
         at += 1
-        is_down = at < end and data[at] == _MINUS
-        if is_down or (at < end and data[at] == _PLUS):
+        is_down = at < end and byte(base, at) == _MINUS
+        if is_down or (at < end and byte(base, at) == _PLUS):
             at += 1
         begin = at
-        while at < end and at - begin < 4 and _ZERO <= data[at] <= _NINE:
+        while at < end and at - begin < 4 and _ZERO <= byte(base, at) <= _NINE:
             at += 1
         if at == begin or at - begin == 4:
             return -1, 0.0, False
-        exponent = _digits(data, begin, at - begin)
+        exponent = _digits(base, begin, at - begin)
         power += -exponent if is_down else exponent
         is_whole = False
     if mantissa <= _LARGEST_EXACT and -22 <= power <= 22:
