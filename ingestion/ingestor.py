@@ -103,7 +103,7 @@ class _Ingestor:
                 if run.error is not None:
                     self._meet(run.error, run, now)
                 elif not self._take(run, now):
-                    break  # the assignment has changed: what is left is of the one before
+                    break  # what is left is of an assignment that has changed, or will be read again
         self._tell(self._landing.finished())
         for lander in self._landers.values():
             if self._is_due(lander) and not self._landing.is_busy(lander):
@@ -119,7 +119,7 @@ class _Ingestor:
             self._judge(error, "the consumer group")
 
     def _take(self, run: Run, now: float) -> bool:
-        """Buffer the run, landing what gets full; False when the partition was taken away meanwhile."""
+        """Buffer the run, landing what gets full; False when the partition was taken away meanwhile, or we are to stop."""
         lander = self._landers.get(run.partition)
         if lander is None:
             return True  # fetched before its partition was taken away
@@ -136,7 +136,7 @@ class _Ingestor:
         return True
 
     def _land_now(self, lander: PartitionLander) -> bool:
-        """Begin to land what is buffered, after what is being landed already; False when the assignment changed meanwhile."""
+        """Begin to land what is buffered, after what is being landed already; False as `_await` has it."""
         while self._landing.is_busy(lander):
             if not self._await(lander):
                 return False
@@ -144,10 +144,10 @@ class _Ingestor:
         return True
 
     def _await(self, lander: PartitionLander) -> bool:
-        """Wait a moment for a landing; False when the lander's partition was taken away meanwhile."""
+        """Wait a moment for a landing; False when the lander's partition was taken away meanwhile, or we are to stop."""
         self._tell(self._landing.finished(FETCH_SECONDS))
         self._call_back()
-        return self._landers.get(lander.chain.partition) is lander
+        return self._landers.get(lander.chain.partition) is lander and not self._stop.is_set()
 
     def _land_rest(self, landers: Iterable[PartitionLander]) -> None:
         """Land all that these hold, and tell the group; what does not land in time is left to the next owner."""
