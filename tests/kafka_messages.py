@@ -7,7 +7,7 @@ from itertools import groupby
 
 import orjson
 import pyarrow as pa
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
 from tickhouse.bar import BAR_SCHEMA
 from tickhouse.settings import Settings
@@ -33,6 +33,30 @@ def consume_topic(settings: Settings) -> list[Message]:
             assert [message.error() for message in batch if message.error()] == []
             messages += batch
             missing -= len(batch)
+    finally:
+        consumer.close()
+    return sorted(messages, key=lambda message: (message.partition(), message.offset()))
+
+
+def consume_committed(settings: Settings) -> list[Message]:
+    """Every message of `kafka.topic` that a reader of what is committed sees, by (partition, offset), to each partition's end.
+
+    Fails when nothing comes for 60 s, which an open transaction can be the reason of.
+    """
+    kafka = settings.kafka
+    client = {"bootstrap.servers": kafka.bootstrap_servers, "group.id": f"{kafka.group}-test", "enable.auto.commit": False}
+    consumer = Consumer({**client, "isolation.level": "read_committed", "enable.partition.eof": True, "log_level": 0})
+    try:
+        partitions = set(consumer.list_topics(kafka.topic, timeout=30).topics[kafka.topic].partitions)
+        consumer.assign([TopicPartition(kafka.topic, partition, OFFSET_BEGINNING) for partition in partitions])
+        messages: list[Message] = []
+        while partitions:
+            batch = consumer.consume(10_000, timeout=0.1) or consumer.consume(1, timeout=60)
+            assert batch, "nothing came within 60 s"
+            ends = [message for message in batch if message.error()]
+            assert {message.error().code() for message in ends} <= {KafkaError._PARTITION_EOF}
+            partitions -= {message.partition() for message in ends}
+            messages += [message for message in batch if not message.error()]
     finally:
         consumer.close()
     return sorted(messages, key=lambda message: (message.partition(), message.offset()))

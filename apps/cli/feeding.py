@@ -20,8 +20,14 @@ FeedName = Annotated[
     ),
 ]
 Rate = Annotated[float | None, typer.Option(help="Bars a second; as fast as the broker takes them when left out.")]
+Speed = Annotated[str | None, typer.Option(metavar="N|Nx", help="By the bars' own time: at 60x a minute of bars takes a second.")]
 MaxMessages = Annotated[int | None, typer.Option(help="Stop after so many.")]
 Loop = Annotated[bool | None, typer.Option("--loop/--no-loop", help="Begin again at the end, until stopped.", show_default=False)]
+Resume = Annotated[
+    bool | None,
+    typer.Option("--resume/--no-resume", help="Go on where a replay of this feed stopped or was killed.", show_default=False),
+]
+Restart = Annotated[bool, typer.Option("--restart", help="Forget how far it had come; resumable from then on.")]
 Acks = Annotated[Literal["all", "1", "0"] | None, typer.Option(help="Broker acknowledgements to wait for.")]
 Interval = Annotated[
     str | None, typer.Option(help="The bars' length: 1m, 5m, 1h, 1d, … Inferred from a file, 1m for made-up bars, when left out.")
@@ -56,8 +62,11 @@ def register(app: typer.Typer) -> None:
 def replay(
     feed: FeedName,
     rate: Rate = None,
+    speed: Speed = None,
     max_messages: MaxMessages = None,
     loop: Loop = None,
+    resume: Resume = None,
+    restart: Restart = False,
     acks: Acks = None,
     interval: Interval = None,
     columns: Map = None,
@@ -75,12 +84,13 @@ def replay(
 
     tickhouse replay sample --rate 20
     tickhouse replay prices.csv --map ts=day,close=last --symbol HSI
-    tickhouse replay synthetic --symbols 5000 --interval 1m --days 2
+    tickhouse replay synthetic --symbols 5000 --interval 1m --days 2 --resume
     """
     from apps.cli.replaying import open_feed, replay_with_progress
 
-    settings = start("producer", rate=rate, max_messages=max_messages, loop=loop, acks=acks)
+    pace = {"rate": rate, "speed": speed, "max_messages": max_messages, "loop": loop}
+    settings = start("producer", **pace, resume=True if restart else resume, acks=acks)
     file = {"map": columns, "symbol": symbol, "source": source}
     made = {"symbols": symbols, "bars": bars, "days": days, "seed": seed, "start": first_time}
     options = {"interval": interval, **file, **made, "drift": drift, "volatility": volatility}
-    replay_with_progress(settings, open_feed(feed, options))
+    replay_with_progress(settings, open_feed(feed, options), restart=restart)

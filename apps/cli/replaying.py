@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from apps.cli.ending import stop_on_signals
-from ingestion.producer import replay
+from apps.cli.progress import showing_progress
+from ingestion.producer import ReplayReport, replay
+from ingestion.resumption import resume_replay
 from ingestion.sources import Feed, SourceError, SyntheticFeed, TableFeed, bars_in, parse_mapping, read_bars, read_sample
 from tickhouse.settings import Settings
 
@@ -55,22 +56,26 @@ def _synthetic(given: dict[str, Any]) -> SyntheticFeed:
     return SyntheticFeed(**given)
 
 
-def replay_with_progress(settings: Settings, feed: Feed) -> None:
-    """Replay until done or told to end, with a bar on a terminal, and a closing line.
+def replay_with_progress(settings: Settings, feed: Feed, *, restart: bool = False) -> None:
+    """Replay until done or told to end, showing progress, with a closing line. With `producer.resume` it goes on where an
+    earlier one stopped, unless it is to `restart`.
 
     Raises UndeliveredError when Kafka refused messages.
     """
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TaskProgressColumn(show_speed=True))
-    with (
-        stop_on_signals() as stop,
-        Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress,
-    ):
-        task = progress.add_task(f"to topic {settings.kafka.topic}", total=None)
-        report = replay(
-            settings, feed, on_progress=lambda sent, total: progress.update(task, completed=sent, total=total), stop=stop
-        )
-    rate = report.delivered / report.seconds if report.seconds else 0
-    Console().print(f"{report.delivered:,} bars delivered to {settings.kafka.topic} in {report.seconds:.1f} s ({rate:,.0f}/s)")
+    with stop_on_signals() as stop, showing_progress(Console(stderr=True), f"to topic {settings.kafka.topic}") as show:
+        if settings.producer.resume:
+            report = resume_replay(settings, feed, on_progress=show, stop=stop, restart=restart)
+        else:
+            report = replay(settings, feed, on_progress=show, stop=stop)
+    Console().print(closing_line(report, settings.kafka.topic), soft_wrap=True)
     if report.failed:
         raise UndeliveredError(f"{report.failed:,} of {report.produced:,} messages were not delivered: {report.first_error}")
+
+
+def closing_line(report: ReplayReport, topic: str) -> str:
+    """What a replay has done, in a line."""
+    if report.resumed_at and not report.produced:
+        return f"nothing to send: all {report.resumed_at:,} bars are in {topic} already; --restart sends them again"
+    rate = report.delivered / report.seconds if report.seconds else 0
+    after = f", after {report.resumed_at:,} before" if report.resumed_at else ""
+    return f"{report.delivered:,} bars delivered to {topic} in {report.seconds:.1f} s ({rate:,.0f}/s){after}"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 
 import pyarrow as pa
 import pytest
@@ -8,8 +9,9 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka_messages import as_bars, by_partition, consume_topic
 
-from ingestion.producer import client_settings, replay
-from ingestion.sources import FEED_SCHEMA, SAMPLE_ROWS, read_sample
+from ingestion.outbox import client_settings
+from ingestion.producer import replay
+from ingestion.sources import FEED_SCHEMA, SAMPLE_ROWS, SyntheticFeed, read_sample
 from tickhouse.settings import ProducerSettings, Settings
 
 
@@ -94,6 +96,24 @@ def test_an_endless_replay_ends_when_told_and_has_delivered_what_it_counts(kafka
     assert report.produced == report.delivered == len(consume_topic(kafka_settings))
     assert {total for _, total in seen} == {None}
     assert seen[-1][0] == report.delivered
+
+
+def test_a_speed_keeps_to_the_time_between_the_bars(kafka_settings: Settings) -> None:
+    feed = SyntheticFeed(symbols=3, bars=4)
+    report = replay(with_producer(kafka_settings, speed="120x"), feed)
+    assert report.delivered == 12
+    assert 1.5 <= report.seconds < 15
+    moments: dict[datetime, set[datetime]] = {}
+    for bar in as_bars(consume_topic(kafka_settings)).to_pylist():
+        moments.setdefault(bar["ts"], set()).add(bar["produced_at"])
+    assert [len(at_once) for at_once in moments.values()] == [1, 1, 1, 1]
+
+
+def test_a_feed_is_streamed_with_all_its_pieces(kafka_settings: Settings) -> None:
+    feed = SyntheticFeed(symbols=1000, bars=100)
+    assert replay(with_producer(kafka_settings, max_messages=70_001), feed).delivered == 70_001
+    received = as_bars(consume_topic(kafka_settings)).sort_by([("ts", "ascending"), ("symbol", "ascending")])
+    assert received.select(FEED_SCHEMA.names).equals(pa.concat_tables(feed.pieces()).slice(0, 70_001).combine_chunks())
 
 
 def test_progress_ends_at_the_total(kafka_settings: Settings, sample: pa.Table) -> None:

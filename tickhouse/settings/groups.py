@@ -14,6 +14,7 @@ INDICATORS: tuple[Indicator, ...] = get_args(Indicator)
 
 _WRITTEN_AS_NUMBER = BeforeValidator(lambda value: str(value) if type(value) is int else value)
 _IN_CAPITALS = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
+_WITHOUT_TIMES = BeforeValidator(lambda value: value.strip().removesuffix("x") if isinstance(value, str) else value)
 _WITHOUT_OUTER_SLASHES = BeforeValidator(lambda value: value.strip("/") or None if isinstance(value, str) else value)
 
 
@@ -39,8 +40,24 @@ class ProducerSettings(Group):
         "all", description="Broker acknowledgements waited for; the idempotent producer needs `all`."
     )
     rate: PositiveFloat | None = Field(None, description="Messages a second; unset is as fast as the broker takes them.")
+    speed: Annotated[PositiveFloat | None, _WITHOUT_TIMES] = Field(
+        None,
+        description="Instead of `rate`: by the bars' own time, so many times as fast. At 60 (or 60x) a minute takes a second.",
+    )
     max_messages: PositiveInt | None = Field(None, description="Stop after so many messages; unset is all of them.")
     loop: bool = Field(False, description="Start again from the first row at the file's end, until stopped or `max_messages`.")
+    resume: bool = Field(
+        False,
+        description="Go on where an earlier replay of the same feed stopped or was killed; nothing is repeated or left out.",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ProducerSettings:
+        if self.rate is not None and self.speed is not None:
+            raise ValueError("producer.rate and producer.speed exclude each other: unset one (null does)")
+        if self.resume and self.acks != "all":
+            raise ValueError(f"producer.resume needs producer.acks to be all: with {self.acks} a message can be lost or repeated")
+        return self
 
 
 class IngestorSettings(Group):

@@ -33,8 +33,10 @@ OTHER: dict[str, Any] = {
     "kafka.offset_reset": "latest",
     "producer.acks": "1",
     "producer.rate": 12.5,
+    "producer.speed": 60.0,
     "producer.max_messages": 7,
     "producer.loop": True,
+    "producer.resume": True,
     "ingestor.flush_rows": 10,
     "ingestor.flush_bytes": 1000,
     "ingestor.flush_seconds": 0.125,
@@ -75,6 +77,9 @@ OTHER: dict[str, Any] = {
     "logging.backups": 0,
 }
 NEEDED_BESIDE = {"storage.kind": {"storage.bucket": "bars"}}
+REFUSED_TOGETHER = ({"producer.rate", "producer.speed"}, {"producer.acks", "producer.resume"})
+SETS = st.sets(st.sampled_from(sorted(OTHER)))
+FITTING_SETS = SETS.filter(lambda paths: not any(together <= paths for together in REFUSED_TOGETHER))
 
 
 @pytest.fixture(autouse=True)
@@ -236,6 +241,8 @@ def test_a_file_whose_lines_are_commented_out_says_nothing() -> None:
         ("producer.acks", "2"),
         ("producer.rate", 0),
         ("producer.rate", float("inf")),
+        ("producer.speed", "sixty"),
+        ("producer.speed", "0x"),
         ("ingestor.flush_seconds", -1),
         ("ingestor.flush_rows", 1.5),
         ("storage.kind", "gcs"),
@@ -296,6 +303,19 @@ def test_people_write_numbers_and_small_letters_too() -> None:
     assert (loaded.producer.acks, loaded.logging.level, loaded.storage.prefix) == ("1", "WARNING", "a/b")
 
 
+def test_a_speed_is_written_with_or_without_its_x() -> None:
+    for text in ("60x", "60", " 60x "):
+        Path("tickhouse.yaml").write_text(f"producer: {{speed: '{text}'}}")
+        assert load_settings().producer.speed == 60
+
+
+@pytest.mark.parametrize("together", REFUSED_TOGETHER, ids=str)
+def test_settings_that_contradict_each_other_are_refused(together: set[str]) -> None:
+    Path("tickhouse.yaml").write_text(written({path: OTHER[path] for path in together}))
+    with pytest.raises(ValueError, match=r" and | needs "):
+        load_settings()
+
+
 def test_settings_cannot_be_changed() -> None:
     loaded = load_settings()
     with pytest.raises(ValidationError):
@@ -303,7 +323,7 @@ def test_settings_cannot_be_changed() -> None:
 
 
 @hypothesis_settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(mine=st.sets(st.sampled_from(sorted(OTHER))), file=st.sets(st.sampled_from(sorted(OTHER))))
+@given(mine=FITTING_SETS, file=SETS)
 def test_a_child_process_loads_exactly_these_settings_whatever_its_files_say(
     mine: set[str], file: set[str], tmp_path: Path
 ) -> None:

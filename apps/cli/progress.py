@@ -1,0 +1,82 @@
+"""How far a replay has come: a moving bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+LINE_SECONDS = 10.0
+
+Show = Callable[[int, int | None], None]
+Clock = Callable[[], float]
+
+
+@contextmanager
+def showing_progress(console: Console, description: str) -> Iterator[Show]:
+    """A function to tell (done, total) as often as one likes; the total is None where there is none."""
+    if not console.is_terminal:
+        yield ProgressLines(lambda line: console.print(f"{description}: {line}", highlight=False, soft_wrap=True)).show
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        yield _Bar(progress, description).show
+
+
+class ProgressLines:
+    """A line every ten seconds: how many of how many, how many a second since the line before, and how long it will take."""
+
+    def __init__(self, write: Callable[[str], object], clock: Clock = time.monotonic) -> None:
+        self._write = write
+        self._clock = clock
+        self._last: tuple[float, int] | None = None
+
+    def show(self, done: int, total: int | None) -> None:
+        """Write a line if it is time for one. What was done at the first call was done before."""
+        now = self._clock()
+        if self._last is None:
+            self._last = now, done
+        then, before = self._last
+        if now - then < LINE_SECONDS:
+            return
+        self._last = now, done
+        self._write(progress_line(done, total, (done - before) / (now - then)))
+
+
+def progress_line(done: int, total: int | None, rate: float) -> str:
+    """`rate` is in bars a second."""
+    of = "" if total is None else f" of {total:,} bars ({done / total:.0%})" if total else " of 0 bars"
+    left = f", {_duration((total - done) / rate)} left" if total is not None and rate > 0 else ""
+    return f"{done:,}{of or ' bars'}, {rate:,.0f}/s{left}"
+
+
+class _Bar:
+    def __init__(self, progress: Progress, description: str) -> None:
+        self._progress = progress
+        self._description = description
+        self._begun = False
+
+    def show(self, done: int, total: int | None) -> None:
+        if not self._begun:  # what was done before is no speed
+            self._task = self._progress.add_task(self._description, total=total, completed=done)
+            self._begun = True
+        self._progress.update(self._task, completed=done)
+
+
+class _RateColumn(ProgressColumn):
+    """Bars a second, of late; at the end of all."""
+
+    def render(self, task: Task) -> Text:
+        """The rate as text, empty before there is one."""
+        rate = task.finished_speed or task.speed
+        return Text("" if rate is None else f"{rate:,.0f}/s", style="progress.data.speed")
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
