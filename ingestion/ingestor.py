@@ -17,10 +17,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ingestion.batch import Limits
 from ingestion.chain.slot import Chain
+from ingestion.ends import cached_end
 from ingestion.fetch import MessageQueue, Run, load_compiled_code
 from ingestion.group import commit_of, join_group, tell
+from ingestion.health import serving
 from ingestion.lander import PartitionLander
 from ingestion.landing import Landing
+from ingestion.metrics import IngestorMetrics
 from ingestion.patience import StoppedError, patiently
 from ingestion.start import IngestorError, ask_hints, find_start
 from ingestion.topic import LOG_APPEND_TIME, TopicIdentity, TopicMissingError, TopicWatch, describe_topic
@@ -43,29 +46,40 @@ def run_ingestor(settings: Settings, stop: threading.Event) -> None:
     `ingestor.buffer_bytes` of messages over all partitions, the columns and files of two batches that are being landed,
     10,000 messages between Kafka's client and the batches, and what the client fetches ahead: 32 MiB and one answer.
 
-    Raises StorageRefusedError when the lake cannot be used, IngestorError when messages were lost before they
-    could be landed, or `kafka.offset_reset` forbids a start, KafkaException when Kafka refuses this client.
+    Its metrics and health are served where `metrics.port` is set.
+
+    Raises MetricsPortError when that is taken, StorageRefusedError when the lake cannot be used, IngestorError when messages
+    were lost before they could be landed, or `kafka.offset_reset` forbids a start, KafkaException when Kafka refuses this client.
     """
-    storage = open_storage(settings)
+    storage, metrics = open_storage(settings), IngestorMetrics(settings.kafka.topic)
+    with serving(settings.metrics, metrics):
+        _land_topic(settings, storage, metrics, stop)
+
+
+def _land_topic(settings: Settings, storage: Storage, metrics: IngestorMetrics, stop: threading.Event) -> None:
     try:
-        patiently(storage.probe, stop)
-        topic = patiently(lambda: describe_topic(settings, ANSWER_SECONDS), stop)
+        patiently(storage.probe, stop, on_retry=metrics.waiting)
+        metrics.storage_probed()
+        topic = patiently(lambda: describe_topic(settings, ANSWER_SECONDS), stop, on_retry=metrics.waiting)
         if topic.timestamp_type != LOG_APPEND_TIME:
             log.warning(
                 "producers' clocks decide which of two corrections is newer: the topic does not use the broker's",
                 topic=topic.name,
                 timestamp_type=topic.timestamp_type,
             )
-        _Ingestor(settings, storage, topic, stop).run()
+        _Ingestor(settings, storage, topic, metrics, stop).run()
     except StoppedError:
         log.warning("ingestor stopped while it waited for an answer; what was read and not landed will be read again")
 
 
 class _Ingestor:
-    def __init__(self, settings: Settings, storage: Storage, topic: TopicIdentity, stop: threading.Event) -> None:
+    def __init__(
+        self, settings: Settings, storage: Storage, topic: TopicIdentity, metrics: IngestorMetrics, stop: threading.Event
+    ) -> None:
         self._settings = settings
         self._storage = storage
         self._topic = topic
+        self._metrics = metrics
         self._stop = stop
         self._writer = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         chosen = settings.ingestor
@@ -73,9 +87,10 @@ class _Ingestor:
         self._most_bytes = chosen.buffer_bytes
         self._landers: dict[int, PartitionLander] = {}
         self._watch = TopicWatch(settings, topic)
-        self._landing = Landing(self._check_incarnation)
+        self._landing = Landing(self._check_incarnation, metrics)
         self._consumer = join_group(settings)
         self._queue = MessageQueue(self._consumer)
+        metrics.reads_ends_from(lambda partition: cached_end(self._consumer, topic.name, partition))
 
     def run(self) -> None:
         load_compiled_code()
@@ -91,6 +106,7 @@ class _Ingestor:
             self._landers.clear()
             self._landing.close()
             self._queue.close()
+            self._metrics.reads_ends_from(None)
             consumer.close()
             gc.unfreeze()
         log.info("ingestor stopped", topic=self._topic.name)
@@ -111,6 +127,7 @@ class _Ingestor:
 
     def _call_back(self) -> None:
         """Let the client call back: rebalances come here, and errors that are no partition's."""
+        self._metrics.turned()
         message = self._consumer.poll(0)
         if message is not None:
             error = message.error()
@@ -199,25 +216,32 @@ class _Ingestor:
             )
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        patiently(self._check_incarnation, self._stop)
+        patiently(self._check_incarnation, self._stop, on_retry=self._metrics.waiting)
         hints = ask_hints(consumer, partitions, self._topic.topic_id, ANSWER_SECONDS)
         for partition in partitions:
             chain = Chain(self._topic.name, self._topic.topic_id, partition.partition)
-            end = find_start(self._settings, self._storage, consumer, chain, hints.get(partition.partition), self._stop)
-            self._landers[partition.partition] = PartitionLander(self._storage, chain, end, self._limits, self._writer)
+            hint = hints.get(partition.partition)
+            end = find_start(self._settings, self._storage, consumer, chain, hint, self._stop, self._metrics.waiting)
+            self._landers[partition.partition] = PartitionLander(
+                self._storage, chain, end, self._limits, self._writer, self._metrics
+            )
             partition.offset = end.next_offset
             self._queue.attach(partition.topic, partition.partition)
         consumer.assign(partitions)
-        log.info("partitions assigned", offsets={partition.partition: partition.offset for partition in partitions})
+        offsets = {partition.partition: partition.offset for partition in partitions}
+        self._metrics.assigned(offsets)
+        log.info("partitions assigned", offsets=offsets)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         landers = [self._landers.pop(partition.partition, None) for partition in partitions]
         self._land_rest(lander for lander in landers if lander is not None)
+        self._metrics.revoked(partition.partition for partition in partitions)
         log.info("partitions revoked", partitions=[partition.partition for partition in partitions])
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         landers = [self._landers.pop(partition.partition, None) for partition in partitions]
         self._landing.give_up(lander for lander in landers if lander is not None)  # the new owner reads what is dropped here
+        self._metrics.lost(partition.partition for partition in partitions)
         log.warning(
             "partitions lost: the group gave them away, or is out of reach",
             partitions=[partition.partition for partition in partitions],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from ingestion.chain.put import ChainEnd, find_end, put_slot
 from ingestion.chain.slot import Chain, SlotFooter
 from ingestion.dead_letter import dead_letter_table, write_dead_letters
 from ingestion.decode import Decoded, Rejected, decode
+from ingestion.metrics import IngestorMetrics
 from ingestion.origin import origin_columns
 from tickhouse.bar import LANDED_SCHEMA, SCHEMA_VERSION, with_coded_texts
 from tickhouse.storage import Storage
@@ -34,8 +36,11 @@ class PartitionLander:
     its place taken goes on from the chain's end with what it holds above that.
     """
 
-    def __init__(self, storage: Storage, chain: Chain, end: ChainEnd, limits: Limits, writer: str) -> None:
+    def __init__(
+        self, storage: Storage, chain: Chain, end: ChainEnd, limits: Limits, writer: str, metrics: IngestorMetrics | None = None
+    ) -> None:
         self._storage = storage
+        self._metrics = metrics or IngestorMetrics(chain.topic)
         self.chain = chain
         self._writer = writer
         self.end = end
@@ -67,6 +72,9 @@ class PartitionLander:
         own = log.bind(chain=self.chain.path, position=footer.position)
         if standing == footer:
             self.end = ChainEnd(footer.next_offset, footer.position)
+            seconds = time.perf_counter() - started
+            stages: Counter[str] = Counter(one.stage for one in decoded.rejected)
+            self._metrics.landed(self.chain.partition, footer, batch.messages.size, seconds, stages)
             if decoded.extra_fields:
                 own = own.bind(extra_fields=dict(decoded.extra_fields.most_common(_NAMED_FIELDS)))
             own.info(
@@ -74,12 +82,13 @@ class PartitionLander:
                 next_offset=footer.next_offset,
                 rows=footer.rows,
                 dead_letters=footer.dead_letters,
-                seconds=round(time.perf_counter() - started, 4),
+                seconds=round(seconds, 4),
             )
         else:
             end = find_end(self._storage, self.chain, standing.position)
             assert end is not None  # the chain has the slot that stands
             self.end = end
+            self._metrics.taken(self.chain.partition, end.next_offset)
             own.info("slot was taken", winner=standing.writer, next_offset=end.next_offset)
         batch.advance(self.end.next_offset)
 

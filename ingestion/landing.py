@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from ingestion.lander import PartitionLander
+from ingestion.metrics import IngestorMetrics
 from ingestion.patience import StoppedError, patiently
 
 THREADS = 2
@@ -20,8 +21,9 @@ class Landing:
     is given up loses nothing: whoever has the partition then reads it again.
     """
 
-    def __init__(self, check: Callable[[], None]) -> None:
+    def __init__(self, check: Callable[[], None], metrics: IngestorMetrics) -> None:
         self._check = check
+        self._metrics = metrics
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="landing")
         self._futures: dict[PartitionLander, Future[bool]] = {}
         self._given_up: dict[PartitionLander, threading.Event] = {}
@@ -40,6 +42,7 @@ class Landing:
         """Seal what the lander has buffered, and land it. It must not be busy."""
         batch, given_up = lander.seal(), threading.Event()
         self._bytes[lander], self._given_up[lander] = batch.messages.size, given_up
+        self._metrics.fetched(lander.chain.partition, len(batch.messages), batch.messages.size)
 
         def land() -> None:
             self._check()
@@ -47,7 +50,7 @@ class Landing:
 
         def land_patiently() -> bool:
             try:
-                patiently(land, given_up)
+                patiently(land, given_up, on_retry=self._metrics.retrying)
             except StoppedError:
                 return False
             return True

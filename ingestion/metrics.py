@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
@@ -27,7 +28,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 class IngestorMetrics:
     """The counters of one ingestor of one topic, in a registry of their own, and the facts that tell whether it is well.
 
-    It is told once per fetch, landing and rebalance, never once per message, and knows neither Kafka nor HTTP. Its methods
+    It is told once per batch, landing and rebalance, never once per message, and knows neither Kafka nor HTTP. Its methods
     may be called from any thread. `clock` is monotonic, in seconds.
     """
 
@@ -40,7 +41,8 @@ class IngestorMetrics:
         self._partitions: frozenset[int] | None = None
         self._next_offsets: dict[int, int] = {}
         self._landed_at: dict[int, float] = {}
-        self._end_of: EndOf = lambda _partition: None
+        self._end_of: EndOf | None = None
+        self._reading_ends = threading.Lock()
 
         def counter(name: str, meaning: str, *labels: str) -> Counter:
             return Counter(f"tickhouse_ingestor_{name}", meaning, labels, registry=self.registry)
@@ -60,8 +62,8 @@ class IngestorMetrics:
         self._retries = counter("retries", "Questions asked again after a failure, of the storage or of Kafka.", "of")
         self._rebalances = counter("rebalances", "Partitions assigned, revoked, or lost in silence.", "kind")
         self._flush_rows = histogram("flush_rows", "Bars in a slot.", _ROWS)
-        self._flush_bytes = histogram("flush_bytes", "Bytes of a slot's file.", _BYTES)
-        self._flush_seconds = histogram("flush_seconds", "Seconds from a full batch to its durable slot.", _SECONDS)
+        self._flush_bytes = histogram("flush_bytes", "Bytes of the messages in a slot.", _BYTES)
+        self._flush_seconds = histogram("flush_seconds", "Seconds from a batch that is due to its durable slot.", _SECONDS)
         for awaited in get_args(Awaited):
             self._retries.labels(awaited)
         build = {"version": version("tickhouse"), "confluent_kafka": version("confluent-kafka"), "pyarrow": version("pyarrow")}
@@ -84,16 +86,20 @@ class IngestorMetrics:
         return self._clock() - self._turned_at
 
     def turned(self) -> None:
-        """The loop has come round, or waits for Kafka and is about to ask again: it is alive."""
+        """The loop has come round: it is alive."""
         self._turned_at = self._clock()
 
     def storage_probed(self) -> None:
         """The storage keeps its promises."""
         self.is_storage_probed = True
 
-    def reads_ends_from(self, end_of: EndOf) -> None:
-        """Lag is told by `end_of`, which is asked at every scrape, from the scrape's thread, and must not wait."""
-        self._end_of = end_of
+    def reads_ends_from(self, end_of: EndOf | None) -> None:
+        """Lag is told by `end_of`, which is asked at every scrape, from the scrape's thread, and must not wait.
+
+        Nobody asks it any more once this was called with None: the client that it asks may then be closed.
+        """
+        with self._reading_ends:
+            self._end_of = end_of
 
     def assigned(self, next_offsets: Mapping[int, int]) -> None:
         """The group gave these partitions, each with the offset its chain goes on at; none makes this a standby."""
@@ -110,12 +116,15 @@ class IngestorMetrics:
         self._leave(partitions, "lost")
 
     def fetched(self, partition: int, messages: int, size: int) -> None:
-        """So many messages of `size` bytes came from Kafka in one fetch."""
+        """So many messages of `size` bytes came from Kafka and are about to be landed."""
         self._messages.labels(self._topic, partition).inc(messages)
         self._bytes.labels(self._topic, partition).inc(size)
 
     def landed(self, partition: int, footer: SlotFooter, size: int, seconds: float, stages: Mapping[str, int]) -> None:
-        """A slot with this footer is durable: a file of `size` bytes, after `seconds`; `stages` counts its dead letters."""
+        """A slot with this footer is durable, `seconds` after it was begun.
+
+        `size` is in bytes, of its messages; `stages` counts its dead letters by stage.
+        """
         self._slots.labels(self._topic, partition).inc()
         self._rows.labels(self._topic, partition).inc(footer.rows)
         for stage, count in stages.items():
@@ -135,14 +144,19 @@ class IngestorMetrics:
         """It failed, and will be asked again."""
         self._retries.labels(of).inc()
 
+    def waiting(self, of: Awaited) -> None:
+        """It failed, and the loop does nothing but ask it again: it is alive."""
+        self.retrying(of)
+        self.turned()
+
     def lags(self) -> dict[int, int]:
         """Partition → offsets that Kafka holds and the chain does not, where the end in Kafka is known."""
-        lags = {}
-        for partition in sorted(self._partitions or ()):
-            end, next_offset = self._end_of(partition), self._next_offsets.get(partition)
-            if end is not None and next_offset is not None:
-                lags[partition] = max(0, end - next_offset)
-        return lags
+        with self._reading_ends:
+            if self._end_of is None:
+                return {}
+            ends = {partition: self._end_of(partition) for partition in sorted(self._partitions or ())}
+        starts = self._next_offsets
+        return {each: max(0, end - starts[each]) for each, end in ends.items() if end is not None and each in starts}
 
     def ages(self) -> dict[int, float]:
         """Partition → seconds since this ingestor last landed a slot of it."""

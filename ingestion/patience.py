@@ -9,10 +9,13 @@ from typing import TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
+from ingestion.metrics import Awaited
 from ingestion.topic import BrokerUnreachableError, TopicMissingError
 from tickhouse.storage import StorageUnavailableError
 
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.25, 5.0
+
+_NAMES = {"storage": "the storage", "kafka": "Kafka"}
 
 Answer = TypeVar("Answer")
 
@@ -23,10 +26,13 @@ class StoppedError(Exception):
     """Told to stop while waiting for an answer."""
 
 
-def patiently(ask: Callable[[], Answer], stop: threading.Event, *answers: type[Exception]) -> Answer:
+def patiently(
+    ask: Callable[[], Answer], stop: threading.Event, *answers: type[Exception], on_retry: Callable[[Awaited], None] | None = None
+) -> Answer:
     """What Kafka or the storage answers, asked again until it does; errors of the kinds `answers` are answers, and raised.
 
-    So is any error that will not pass. Raises StoppedError when there is no answer and `stop` is set.
+    So is any error that will not pass. `on_retry` is told who is going to be asked again. Raises StoppedError when there is
+    no answer and `stop` is set.
     """
     backoff = FIRST_BACKOFF_SECONDS
     while True:
@@ -35,8 +41,10 @@ def patiently(ask: Callable[[], Answer], stop: threading.Event, *answers: type[E
         except (BrokerUnreachableError, TopicMissingError, KafkaException, StorageUnavailableError) as error:
             if isinstance(error, answers) or (isinstance(error, KafkaException) and not _is_passing(error)):
                 raise
-            whom = "the storage" if isinstance(error, StorageUnavailableError) else "Kafka"
-            log.warning(f"waiting for {whom}", reason=str(error), next_try_seconds=backoff)
+            awaited: Awaited = "storage" if isinstance(error, StorageUnavailableError) else "kafka"
+            if on_retry is not None:
+                on_retry(awaited)
+            log.warning(f"waiting for {_NAMES[awaited]}", reason=str(error), next_try_seconds=backoff)
         if stop.wait(backoff):
             raise StoppedError
         backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)

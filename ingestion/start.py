@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from ingestion.chain.put import ChainEnd, begin_chain, find_end
 from ingestion.chain.slot import Chain
 from ingestion.group import hint_in
+from ingestion.metrics import Awaited
 from ingestion.patience import patiently
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
@@ -37,19 +38,27 @@ def ask_hints(consumer: Consumer, partitions: Sequence[TopicPartition], topic_id
 
 
 def find_start(
-    settings: Settings, storage: Storage, consumer: Consumer, chain: Chain, hint: int | None, stop: threading.Event
+    settings: Settings,
+    storage: Storage,
+    consumer: Consumer,
+    chain: Chain,
+    hint: int | None,
+    stop: threading.Event,
+    on_retry: Callable[[Awaited], None],
 ) -> ChainEnd:
     """The chain's end, or where it begins. Kafka and the storage are asked until they answer, or `stop` is set.
+
+    `on_retry` is told who is asked again.
 
     Raises IngestorError when Kafka no longer has, or never had, the next offset, or `kafka.offset_reset` forbids to
     begin; StoppedError when told to stop.
     """
-    low, high = patiently(lambda: _watermarks(consumer, TopicPartition(chain.topic, chain.partition)), stop)
-    end = patiently(lambda: find_end(storage, chain, hint), stop)
+    low, high = patiently(lambda: _watermarks(consumer, TopicPartition(chain.topic, chain.partition)), stop, on_retry=on_retry)
+    end = patiently(lambda: find_end(storage, chain, hint), stop, on_retry=on_retry)
     if end is None:
         first = _first_offset(settings, chain, low, high)
-        patiently(lambda: begin_chain(storage, chain, first, datetime.now(UTC)), stop)
-        end = patiently(lambda: find_end(storage, chain), stop)
+        patiently(lambda: begin_chain(storage, chain, first, datetime.now(UTC)), stop, on_retry=on_retry)
+        end = patiently(lambda: find_end(storage, chain), stop, on_retry=on_retry)
         assert end is not None
     if end.next_offset < low:
         raise IngestorError(

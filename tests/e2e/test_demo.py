@@ -20,7 +20,7 @@ import pytest
 
 from tickhouse.settings import PREFIX
 
-PORTS = ("API__PORT", "PAGES__PORT", "DAGSTER__PORT", "DAGSTER__CODE_SERVER_PORT", "DOCS__PORT")
+PORTS = ("METRICS__PORT", "API__PORT", "PAGES__PORT", "DAGSTER__PORT", "DAGSTER__CODE_SERVER_PORT", "DOCS__PORT")
 DEADLINE_SECONDS = 240
 
 pytestmark = pytest.mark.timeout(DEADLINE_SECONDS + 60)
@@ -123,6 +123,7 @@ def test_without_it_the_last_dates_come_live_and_all_stays_up_until_ctrl_c(demo:
     assert demo.get("PAGES__PORT", "/_stcore/health") == b"ok"
     assert json.loads(demo.get("DAGSTER__PORT", "/server_info"))["dagster_webserver_version"]
     assert b"fct_indicator" in demo.get("DOCS__PORT", "/")
+    assert json.loads(demo.get("METRICS__PORT", "/readyz"))["lag"] == {"0": 0, "1": 0, "2": 0}
     assert demo.process is not None
     demo.process.send_signal(signal.SIGINT)
     assert demo.wait() == 0, demo.says()

@@ -16,6 +16,8 @@ from apps.cli.start import with_changes
 from tickhouse.settings import LoggingSettings, ProducerSettings, Settings, StorageSettings
 
 FOLDER = "demo"
+METRICS_PORT = 9464
+"""Of a demo's ingestor where `metrics.port` is unset: the one Prometheus exporters of OpenTelemetry have."""
 LOOPBACK = "127.0.0.1"
 _MARK = ".tickhouse-demo"
 _KEPT = (_MARK, "dbt")
@@ -47,6 +49,7 @@ def demo_settings(settings: Settings) -> Settings:
             "logging": LoggingSettings(level=settings.logging.level, format=settings.logging.format),
         }
     )
+    own = with_changes(own, "metrics", port=settings.metrics.port or METRICS_PORT)
     return with_changes(own, "kafka", bootstrap_servers=f"{LOOPBACK}:{port}", offset_reset="earliest")
 
 
@@ -127,6 +130,7 @@ def _addresses(settings: Settings) -> list[tuple[str, str, int]]:
     host, _, port = settings.kafka.bootstrap_servers.rpartition(":")
     return [
         ("kafka.bootstrap_servers", host, int(port)),
+        ("metrics.port", settings.metrics.host, settings.metrics.port or METRICS_PORT),
         ("api.port", settings.api.host, settings.api.port),
         ("pages.port", settings.pages.host, settings.pages.port),
         ("dagster.port", settings.dagster.host, settings.dagster.port),

@@ -23,7 +23,7 @@ def taken_port() -> Iterator[int]:
 
 
 def with_free_ports(settings: Settings) -> Settings:
-    sockets = [socket.socket() for _ in range(6)]
+    sockets = [socket.socket() for _ in range(7)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
     ports = [each.getsockname()[1] for each in sockets]
@@ -36,6 +36,7 @@ def with_free_ports(settings: Settings) -> Settings:
             "pages": settings.pages.model_copy(update={"port": ports[2]}),
             "dagster": settings.dagster.model_copy(update={"port": ports[3], "code_server_port": ports[4]}),
             "docs": settings.docs.model_copy(update={"port": ports[5]}),
+            "metrics": settings.metrics.model_copy(update={"port": ports[6]}),
         }
     )
 
@@ -78,6 +79,7 @@ def test_a_demo_has_a_folder_a_lake_and_a_broker_of_its_own(settings: Settings) 
     assert own.kafka.offset_reset == "earliest"
     assert own.storage.kind == "local"
     assert own.producer == ProducerSettings()
+    assert own.metrics.port == 9464, "a demo has one ingestor, and shows what it measures"
 
 
 def test_what_an_earlier_demo_left_is_removed_but_for_the_parsed_project(settings: Settings) -> None:
