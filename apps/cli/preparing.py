@@ -1,4 +1,4 @@
-"""What is made once, ahead of everything else: Kafka's jars, the parsed dbt project, its documentation."""
+"""What is made once, ahead of everything else: Kafka's jars, the parsed dbt project, its documentation, compiled code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from apps.cli.demo.plan import claim_folder, demo_settings
 from apps.cli.docs_site import ensure_docs
 from ingestion.broker import BrokerUnavailableError, ensure_kafka
+from ingestion.fetch import load_compiled_code
 from tickhouse.settings import Settings
 
 
@@ -16,6 +17,8 @@ def prepare_installation(settings: Settings, say: Callable[[str], None]) -> None
     claim_folder(demo)
     for each in (settings, demo):
         say(f"dbt project parsed and documented: {ensure_docs(each)}")
+    load_compiled_code()
+    say("Decoder compiled")
     try:
         say(f"Kafka: {ensure_kafka()}")
     except BrokerUnavailableError as reason:
