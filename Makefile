@@ -21,7 +21,7 @@ FIND_PYTHON = for candidate in $(PYTHON) python3.11 python3.12 python3.13 python
 	echo "Debian, Ubuntu: apt-get install python3-venv. macOS: brew install python@3.13. Or name one: make PYTHON=/path/to/python3" >&2; \
 	exit 1
 
-.PHONY: help setup demo test crash lint format bench lock browser clean
+.PHONY: help setup demo test crash fuzz lint format bench lock browser clean
 
 help: ## This list
 	@echo "tickhouse: a stock-market lakehouse on your machine. Begin with: make demo"
@@ -52,6 +52,14 @@ format: $(VENV)/.project ## Put the code into the house's format
 crash: setup ## 300 rounds of killing ingestors (ARGS='--rounds N --seed S')
 	@PYTHONPATH=.:tests $(BIN)/python -m crash $(ARGS)
 
+FUZZ_SECONDS ?= 600
+
+fuzz: setup ## The decoder: atheris for 600 s (FUZZ_SECONDS=N), then a million messages landed
+	@mkdir -p .tickhouse/fuzz/corpus
+	@PYTHONPATH=.:tests NUMBA_DISABLE_JIT=1 $(BIN)/python -m fuzz.decode .tickhouse/fuzz/corpus tests/fuzz/corpus \
+		-max_total_time=$(FUZZ_SECONDS) -max_len=600 -artifact_prefix=.tickhouse/fuzz/
+	@PYTHONPATH=.:tests NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=.tickhouse/fuzz/numba $(BIN)/python -m fuzz.land $(ARGS)
+
 bench: setup ## Every benchmark; make bench-NAME runs one
 	@for name in $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))); do $(BIN)/python -m "benchmarks.$$name" $(ARGS); done
 
@@ -70,7 +78,7 @@ browser: ## Chromium for the browser tests, where this may install it (root on D
 	fi
 
 clean: ## Remove the environment, caches and the demo's data; your own data stays
-	rm -rf $(VENV) .venv-* .tickhouse/demo .tickhouse/bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-* .tickhouse/demo .tickhouse/bench .tickhouse/fuzz build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.uv-$(UV_VERSION):
