@@ -13,7 +13,17 @@ from apps.cli.ending import stop_on_signals
 from apps.cli.progress import showing_progress
 from ingestion.producer import ReplayReport, replay
 from ingestion.resumption import resume_replay
-from ingestion.sources import Feed, SourceError, SyntheticFeed, TableFeed, bars_in, parse_mapping, read_bars, read_sample
+from ingestion.sources import (
+    Feed,
+    FileOptions,
+    SourceError,
+    SyntheticFeed,
+    TableFeed,
+    bars_in,
+    open_file,
+    parse_mapping,
+    read_sample,
+)
 from tickhouse.settings import Settings
 
 SAMPLE = "sample"
@@ -43,7 +53,7 @@ def open_feed(feed: str, options: Mapping[str, Any]) -> Feed:
     if feed == SYNTHETIC:
         return _synthetic(given)
     mapping = parse_mapping(given.pop("map")) if "map" in given else None
-    return TableFeed(read_bars(Path(feed), mapping=mapping, **given))
+    return open_file(Path(feed), FileOptions(mapping=mapping, **given))
 
 
 def _synthetic(given: dict[str, Any]) -> SyntheticFeed:

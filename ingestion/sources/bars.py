@@ -25,24 +25,46 @@ def make_bars(
 
     Times without a zone are UTC; a bar of a day or more stands at 00:00 UTC of its date as written. `symbol` stands
     where the file has no such column; `interval` and `source` win over a column, and without either the interval is
-    inferred from the spacing and the source is the file's name up to its first dot. Raises SourceError for a value that
-    cannot be read, an unknown interval, or no rows.
+    inferred from the spacing and the source is the file's name up to its first dot. Raises SourceError for values that
+    cannot be read (the first few of them), an unknown interval, or no rows.
     """
+    bars = read_rows(columns, symbol=symbol, interval=interval, source=source)
+    return bars.take(pc.sort_indices(bars, [("ts", "ascending"), ("symbol", "ascending")])).combine_chunks()
+
+
+def read_rows(
+    columns: FileColumns, *, symbol: str | None = None, interval: str | None = None, source: str | None = None
+) -> pa.Table:
+    """The bars as `make_bars` gives them, in the order of the file. Raises as it does."""
     if columns.rows == 0:
         raise SourceError(f"{columns.file} has no rows")
-    symbols = _constant(symbol, columns) if symbol is not None else columns.text("symbol")
+    symbols = read_symbols(columns, symbol)
     instants = columns.instants("ts")
-    intervals = _intervals(columns, symbols, instants, interval)
+    arrays = {name: columns.numbers(name) for name in _NUMBERS}
+    arrays["source"] = _sources(columns, source)
+    intervals = _intervals(columns, interval)
+    columns.bad.refuse()
+    if intervals is None:
+        intervals = _constant(infer_interval(symbols, instants, columns.file), columns)
     is_daily = pc.is_in(intervals, pa.array(_DAILY))
-    arrays = {
+    arrays |= {
         "symbol": symbols,
         "interval": intervals,
         "ts": pc.if_else(is_daily, columns.dates("ts"), instants),
-        "source": _sources(columns, source),
-        **{name: columns.numbers(name) for name in _NUMBERS},
     }
-    bars = pa.table([arrays[name] for name in FEED_SCHEMA.names], schema=FEED_SCHEMA)
-    return bars.take(pc.sort_indices(bars, [("ts", "ascending"), ("symbol", "ascending")])).combine_chunks()
+    return pa.table([arrays[name] for name in FEED_SCHEMA.names], schema=FEED_SCHEMA)
+
+
+def read_symbols(columns: FileColumns, symbol: str | None) -> pa.Array:
+    """Each row's symbol, which is `symbol` where that is given."""
+    return columns.text("symbol") if symbol is None else _constant(symbol, columns)
+
+
+def is_ordered(bars: pa.Table) -> bool:
+    """Whether the bars are in the order of (ts, symbol)."""
+    these, nexts = bars.slice(0, max(bars.num_rows - 1, 0)), bars.slice(1)
+    is_same_time = pc.and_(pc.equal(these["ts"], nexts["ts"]), pc.less_equal(these["symbol"], nexts["symbol"]))
+    return bool(pc.all(pc.or_(pc.less(these["ts"], nexts["ts"]), is_same_time)).as_py())
 
 
 def infer_interval(symbols: pa.Array, instants: pa.Array, file: str) -> str:
@@ -69,12 +91,13 @@ def split_at(bars: pa.Table, at: datetime) -> tuple[pa.Table, pa.Table]:
     return bars.filter(is_before), bars.filter(pc.invert(is_before))
 
 
-def _intervals(columns: FileColumns, symbols: pa.Array, instants: pa.Array, given: str | None) -> pa.Array:
+def _intervals(columns: FileColumns, given: str | None) -> pa.Array | None:
+    """Each row's interval; None where neither the caller nor the file says it."""
     if given is not None and given not in INTERVALS:
         raise SourceError(f"{given!r} is not an interval; they are {', '.join(INTERVALS)}")
     if given is None and "interval" in columns:
         return columns.text("interval", among=tuple(INTERVALS))
-    return _constant(given or infer_interval(symbols, instants, columns.file), columns)
+    return None if given is None else _constant(given, columns)
 
 
 def _sources(columns: FileColumns, given: str | None) -> pa.Array:

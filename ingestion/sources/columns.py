@@ -8,26 +8,26 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.sources.bad_cells import REFUSED, BadCells, casts, rows_where
 from ingestion.sources.mapping import SourceError
 
 WALL_CLOCK = pa.timestamp("us")
 UTC = pa.timestamp("us", tz="UTC")
-_REFUSED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 _DATE_CHARACTERS = len("2013-02-08")
 
 
 @dataclass(frozen=True)
 class FileColumns:
-    """What was read from one file, and which of its columns is which field of a bar.
+    """What was read from one file or a piece of it, and which of its columns is which field of a bar.
 
-    Rows are called `row_name` in messages and counted from `first_row`. Every method raises SourceError naming file,
-    row and column for the first value that is not what it must be.
+    The file counts the first row here as `first_row`. A value that is not what it must be goes to `bad`, and the column is of no
+    use then: call `bad.refuse()` before using any. A column of a wrong type raises SourceError.
     """
 
     table: pa.Table
     mapping: Mapping[str, str]
     file: str
-    row_name: str = "row"
+    bad: BadCells
     first_row: int = 1
 
     def __contains__(self, field: object) -> bool:
@@ -42,7 +42,7 @@ class FileColumns:
         values = self._column(field)
         try:
             values = pc.utf8_trim_whitespace(values.cast(pa.string()))
-        except _REFUSED:
+        except REFUSED:
             raise self._wrong_type(field, values, "text") from None
         self._refuse(field, values, pc.or_kleene(pc.is_null(values), pc.equal(values, "")), "is empty, and a bar must have it")
         if among is not None:
@@ -68,7 +68,7 @@ class FileColumns:
         return values.cast(UTC) if values.type.tz is not None else pc.assume_timezone(values.cast(WALL_CLOCK), "UTC")
 
     def dates(self, field: str) -> pa.Array:
-        """Midnight UTC of each time's date as the file writes it, in whatever zone. Only after `instants` accepted the column."""
+        """Midnight UTC of each time's date as the file writes it, in whatever zone. Only after `bad.refuse()`."""
         values = self._times(field)
         if pa.types.is_string(values.type):
             values = pc.utf8_slice_codeunits(values, 0, _DATE_CHARACTERS)
@@ -95,17 +95,14 @@ class FileColumns:
     def _cast(self, field: str, values: pa.Array, kind: pa.DataType, complaint: str) -> pa.Array:
         try:
             return values.cast(kind)
-        except _REFUSED:
-            raise self._wrong_value(field, values, _first_refused(values, kind), complaint) from None
+        except REFUSED:
+            self.bad.add_refused(self.mapping[field], self.first_row, values, kind, complaint)
+            return pa.nulls(len(values), kind)
 
     def _refuse(self, field: str, values: pa.Array, is_wrong: pa.Array, complaint: str) -> None:
-        row = pc.index(is_wrong, True).as_py()
-        if row >= 0:
-            raise self._wrong_value(field, values, row, complaint)
-
-    def _wrong_value(self, field: str, values: pa.Array, row: int, complaint: str) -> SourceError:
-        cell = f"{self.file}, {self.row_name} {row + self.first_row}, column {self.mapping[field]}"
-        return SourceError(f"{cell}: {values[row].as_py()!r} {complaint}")
+        rows = rows_where(is_wrong)
+        if len(rows):
+            self.bad.add(self.mapping[field], self.first_row, values, rows, complaint)
 
     def _wrong_type(self, field: str, values: pa.Array, wanted: str) -> SourceError:
         column = f"{self.file}, column {self.mapping[field]}"
@@ -113,24 +110,5 @@ class FileColumns:
 
 
 def _has_zone(values: pa.Array) -> bool:
-    first = values.slice(0, 1)
-    return not _casts(first, WALL_CLOCK) and _casts(first, UTC)
-
-
-def _casts(values: pa.Array, kind: pa.DataType) -> bool:
-    try:
-        values.cast(kind)
-    except _REFUSED:
-        return False
-    return True
-
-
-def _first_refused(values: pa.Array, kind: pa.DataType) -> int:
-    low, high = 0, len(values)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _casts(values.slice(low, middle - low), kind):
-            low = middle
-        else:
-            high = middle
-    return low
+    first = values.drop_null().slice(0, 1)
+    return not casts(first, WALL_CLOCK) and casts(first, UTC)

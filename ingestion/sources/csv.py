@@ -2,39 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import csv
 
+from ingestion.sources.bad_cells import BadCells
 from ingestion.sources.columns import FileColumns
 from ingestion.sources.mapping import SourceError, choose_mapping
 
 _NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 _BROKEN = (pa.ArrowInvalid, OSError)
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars (|)"}
+_HEADER_LINES = 1
+_BLOCK_BYTES = 4 * 1024 * 1024
 
 
-def read_csv(path: Path, *, mapping: Mapping[str, str] | None = None, symbol: str | None = None) -> FileColumns:
-    """The columns of a comma-separated file with a header line; `.gz`, `.bz2`, `.lz4` and `.zst` are unpacked.
+@dataclass(frozen=True)
+class CsvFile:
+    """A comma-separated file with a header line, and the columns a bar needs; `.gz`, `.bz2`, `.lz4`, `.zst` are unpacked."""
 
-    Raises SourceError when the file is not CSV, cannot be unpacked, or its columns cannot be told.
-    """
+    path: Path
+    mapping: Mapping[str, str]
+
+    def read(self) -> FileColumns:
+        """All of it. Raises SourceError when it is not CSV or cannot be unpacked."""
+        try:
+            table = csv.read_csv(str(self.path), convert_options=self._convert)
+        except _BROKEN as error:
+            raise self._broken(error) from None
+        return FileColumns(table, self.mapping, self.path.name, self._bad_cells(), first_row=_HEADER_LINES + 1)
+
+    def batches(self) -> Iterator[FileColumns]:
+        """All of it, piece by piece. Raises as `read` does, at the piece where it is."""
+        bad, row = self._bad_cells(), _HEADER_LINES + 1
+        try:
+            blocks = csv.ReadOptions(block_size=_BLOCK_BYTES)
+            with csv.open_csv(str(self.path), read_options=blocks, convert_options=self._convert) as reader:
+                for batch in reader:
+                    yield FileColumns(pa.table(batch), self.mapping, self.path.name, bad, first_row=row)
+                    row += batch.num_rows
+        except _BROKEN as error:
+            raise self._broken(error) from None
+
+    @property
+    def _convert(self) -> csv.ConvertOptions:
+        wanted = list(dict.fromkeys(self.mapping.values()))
+        types = dict.fromkeys(wanted, pa.string())
+        return csv.ConvertOptions(column_types=types, include_columns=wanted, null_values=_NULLS, strings_can_be_null=True)
+
+    def _bad_cells(self) -> BadCells:
+        return BadCells(self.path.name, "line")
+
+    def _broken(self, error: Exception) -> SourceError:
+        return SourceError(f"{self.path.name} cannot be read as CSV: {_with_line(self.path) or error}")
+
+
+def open_csv(path: Path, *, mapping: Mapping[str, str] | None = None, symbol: str | None = None) -> CsvFile:
+    """The file with its columns told. Raises SourceError when it is not CSV, or its columns cannot be told."""
     try:
-        chosen = choose_mapping(_header(path), given=mapping, symbol=symbol, where=path.name)
-        wanted = list(dict.fromkeys(chosen.values()))
-        convert = csv.ConvertOptions(
-            column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted, null_values=_NULLS, strings_can_be_null=True
-        )
-        table = csv.read_csv(str(path), convert_options=convert)
+        with csv.open_csv(str(path)) as reader:
+            header = list(reader.schema.names)
     except _BROKEN as error:
         raise SourceError(f"{path.name} cannot be read as CSV: {_with_line(path) or error}") from None
-    return FileColumns(table, chosen, path.name, row_name="line", first_row=2)
-
-
-def _header(path: Path) -> list[str]:
-    with csv.open_csv(str(path)) as reader:
-        return list(reader.schema.names)
+    if len(header) == 1 and (found := [name for sign, name in _OTHER_SEPARATORS.items() if sign in header[0]]):
+        raise SourceError(
+            f"{path.name} parts its columns by {found[0]}, and is read as parted by commas. "
+            "Save it with commas, and with a point in its numbers: 1234.5"
+        )
+    return CsvFile(path, choose_mapping(header, given=mapping, symbol=symbol, where=path.name))
 
 
 def _with_line(path: Path) -> Exception | None:

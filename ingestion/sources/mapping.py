@@ -18,6 +18,14 @@ SHAPES: dict[str, dict[str, str]] = {
 }
 """Shapes recognised by themselves, by bar field → column; a column of an optional field may be missing."""
 
+NAMES: dict[str, tuple[str, ...]] = {
+    **{field: (field,) for field in MAPPABLE},
+    "symbol": ("symbol", "ticker"),
+    "ts": ("ts", "timestamp", "datetime", "date", "time"),
+    "adj_close": ("adj_close", "adjusted_close", "adjclose"),
+}
+"""What a column may be called where no shape fits, in capitals or not, with spaces or underscores."""
+
 
 class SourceError(ValueError):
     """A feed cannot be read as bars; the message says where and what to do."""
@@ -55,6 +63,9 @@ def choose_mapping(
         raise SourceError(f"{where} has no column {_quoted(missing)}, which the mapping names. It has: {_listed(found)}")
     shape, unmapped = _nearest_shape(found, given, is_symbol_given=symbol is not None)
     if unmapped:
+        shape = {**_named(found, given), **{field: column for field, column in shape.items() if column in found}}
+        unmapped = [field for field in unmapped if field not in shape]
+    if unmapped:
         raise SourceError(_not_recognised(found, unmapped, where))
     chosen = {**{field: column for field, column in shape.items() if column in found}, **given}
     twice = sorted({column for column in chosen.values() if found.count(column) > 1})
@@ -75,6 +86,20 @@ def _nearest_shape(found: Sequence[str], given: Mapping[str, str], *, is_symbol_
     return shape, unmapped
 
 
+def _named(found: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
+    """The fields that have one column, and one only, that is called so."""
+    columns = {}
+    for field in MAPPABLE:
+        called_so = [column for column in found if _plain(column) in NAMES[field] and column not in given.values()]
+        if len(called_so) == 1 and field not in given:
+            columns[field] = called_so[0]
+    return columns
+
+
+def _plain(column: str) -> str:
+    return column.strip().casefold().replace(" ", "_")
+
+
 def _refuse_unknown_fields(mapping: Mapping[str, str]) -> None:
     unknown = sorted(set(mapping) - set(MAPPABLE))
     if unknown:
@@ -89,6 +114,7 @@ def _not_recognised(found: Sequence[str], unmapped: Sequence[str], where: str) -
     return (
         f"cannot tell which columns of {where} are a bar's {_listed(unmapped)}.\n"
         f"It has: {_listed(found)}\nRecognised by themselves are\n{shapes}\n"
+        f"and, in capitals or not, one column called {' or '.join(NAMES['ts'])}, and the like\n"
         f"Name the others: --map {example}{hint}"
     )
 

@@ -54,6 +54,22 @@ def test_a_file_without_any_symbol_is_told_of_the_option() -> None:
         choose_mapping(["Date", "Open", "High", "Low", "Close", "Volume"])
 
 
+@pytest.mark.parametrize("time", ["timestamp", "Timestamp", "TIME", "datetime", "DateTime", "DATE"])
+def test_columns_are_recognised_by_their_names_in_capitals_or_not(time: str) -> None:
+    columns = ["SYMBOL", time, "Open", "HIGH", "low", "CLOSE", "ADJ CLOSE", "Volume", "Currency"]
+    fields = ["symbol", "ts", "open", "high", "low", "close", "adj_close", "volume"]
+    assert choose_mapping(columns) == dict(zip(fields, columns, strict=False))
+
+
+def test_a_column_of_a_known_shape_and_one_known_by_its_name_go_together() -> None:
+    assert choose_mapping(["Name", "time", *REQUIRED[2:]]) == {**OWN, "symbol": "Name", "ts": "time"}
+
+
+def test_a_time_in_two_columns_is_not_guessed() -> None:
+    with pytest.raises(SourceError, match=r"a bar's ts\."):
+        choose_mapping(["Symbol", "DATE", "TIME", *REQUIRED[2:]])
+
+
 def test_a_mapped_column_that_is_not_there_is_named() -> None:
     with pytest.raises(SourceError, match=r"no column 'Last'.* It has: symbol, ts"):
         choose_mapping(list(OWN), given={"close": "Last"})

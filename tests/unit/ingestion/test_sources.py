@@ -10,7 +10,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion.sources import FEED_SCHEMA, SAMPLE_ROWS, SourceError, parse_mapping, read_bars, read_sample, split_at
+from ingestion.sources import (
+    FEED_SCHEMA,
+    SAMPLE_ROWS,
+    FileOptions,
+    SourceError,
+    open_file,
+    parse_mapping,
+    read_bars,
+    read_sample,
+    split_at,
+)
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 WriteCsv = Callable[..., Path]
@@ -128,13 +138,13 @@ def test_columns_without_a_field_are_kept_out_and_gaps_stay_gaps(csv: WriteCsv) 
 def test_what_the_caller_names_stands_in_every_bar(csv: WriteCsv) -> None:
     path = csv("day,o,h,l,c,v", "2020-01-01,1,1,1,1,1", name="feed.csv.gz")
     mapping = parse_mapping("ts=day,open=o,high=h,low=l,close=c,volume=v")
-    (bar,) = read_bars(path, mapping=mapping, symbol="HSI", interval="1w", source="vendor").to_pylist()
+    (bar,) = read_bars(path, FileOptions(mapping, "HSI", "1w", "vendor")).to_pylist()
     assert (bar["symbol"], bar["interval"], bar["source"]) == ("HSI", "1w", "vendor")
 
 
 def test_a_source_is_named_after_its_file(csv: WriteCsv) -> None:
     path = csv(HEADER, "A,2020-01-01,1,1,1,1,1", name="vendor.csv.gz")
-    assert read_bars(path, interval="1d")["source"].to_pylist() == ["vendor"]
+    assert read_bars(path, FileOptions(interval="1d"))["source"].to_pylist() == ["vendor"]
 
 
 def test_interval_and_source_of_the_file_are_kept(csv: WriteCsv) -> None:
@@ -157,18 +167,18 @@ def test_an_interval_that_is_none_is_asked_for(csv: WriteCsv) -> None:
     with pytest.raises(SourceError, match=r"no symbol has two bars"):
         read_bars(csv(HEADER, "A,2020-01-01,1,1,1,1,1", "B,2020-01-02,1,1,1,1,1"))
     with pytest.raises(SourceError, match=r"'2d' is not an interval"):
-        read_bars(csv(HEADER, "A,2020-01-01,1,1,1,1,1"), interval="2d")
+        read_bars(csv(HEADER, "A,2020-01-01,1,1,1,1,1"), FileOptions(interval="2d"))
 
 
 @pytest.mark.parametrize("text", ["2020-01-02", "2020-01-02 16:00:00", "2020-01-02T23:30:00-05:00", "2020-01-02T00:00:00Z"])
 def test_a_daily_bar_stands_at_midnight_of_its_date_as_written(csv: WriteCsv, text: str) -> None:
-    bars = read_bars(csv(HEADER, f"A,{text},1,1,1,1,1"), interval="1d")
+    bars = read_bars(csv(HEADER, f"A,{text},1,1,1,1,1"), FileOptions(interval="1d"))
     assert bars["ts"].to_pylist() == [datetime(2020, 1, 2, tzinfo=UTC)]
 
 
 @pytest.mark.parametrize("text", ["2020-01-02T14:30:00", "2020-01-02 14:30", "2020-01-02T09:30:00-05:00", "2020-01-02T14:30:00Z"])
 def test_a_minute_bar_stands_at_its_instant_in_utc(csv: WriteCsv, text: str) -> None:
-    bars = read_bars(csv(HEADER, f"A,{text},1,1,1,1,1"), interval="1m")
+    bars = read_bars(csv(HEADER, f"A,{text},1,1,1,1,1"), FileOptions(interval="1m"))
     assert bars["ts"].to_pylist() == [datetime(2020, 1, 2, 14, 30, tzinfo=UTC)]
 
 
@@ -184,12 +194,14 @@ def test_a_minute_bar_stands_at_its_instant_in_utc(csv: WriteCsv, text: str) -> 
     ids=["date", "text", "no zone", "New York", "offset"],
 )
 def test_parquet_times_are_read_in_whatever_type_they_have(tmp_path: Path, times: pa.Array) -> None:
-    assert read_bars(parquet(tmp_path, ts=times), interval="1d")["ts"].to_pylist() == [datetime(2020, 1, 2, tzinfo=UTC)]
+    assert read_bars(parquet(tmp_path, ts=times), FileOptions(interval="1d"))["ts"].to_pylist() == [
+        datetime(2020, 1, 2, tzinfo=UTC)
+    ]
 
 
 def test_parquet_numbers_may_be_whole_or_not_be_there(tmp_path: Path) -> None:
     path = parquet(tmp_path, ts=pa.array(["2020-01-02"]), close=pa.array([7]), open=pa.array([float("nan")]))
-    (bar,) = read_bars(path, interval="1d").to_pylist()
+    (bar,) = read_bars(path, FileOptions(interval="1d")).to_pylist()
     assert (bar["close"], bar["open"]) == (7.0, None)
 
 
@@ -214,7 +226,7 @@ def test_a_cell_that_cannot_be_read_is_named(csv: WriteCsv, line: str, message: 
 
 def test_a_column_is_named_as_the_file_names_it(csv: WriteCsv) -> None:
     with pytest.raises(SourceError, match=r"line 2, column Adj Close: 'x' is not a number"):
-        read_bars(csv("Ticker,Date,Open,High,Low,Close,Volume,Adj Close", "A,2020-01-01,1,1,1,1,1,x"), interval="1d")
+        read_bars(csv("Ticker,Date,Open,High,Low,Close,Volume,Adj Close", "A,2020-01-01,1,1,1,1,1,x"), FileOptions(interval="1d"))
 
 
 def test_an_unknown_interval_in_the_file_is_named(csv: WriteCsv) -> None:
@@ -226,7 +238,7 @@ def test_a_parquet_column_of_the_wrong_type_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"feed.parquet, column ts: it is int64, and the bar's ts must be a time"):
         read_bars(parquet(tmp_path, ts=pa.array([1577836800])))
     with pytest.raises(SourceError, match=r"feed.parquet, row 2, column close: 'x' is not a number"):
-        read_bars(parquet(tmp_path, ts=pa.array(["2020-01-01"] * 2), close=pa.array(["1", "x"])), interval="1d")
+        read_bars(parquet(tmp_path, ts=pa.array(["2020-01-01"] * 2), close=pa.array(["1", "x"])), FileOptions(interval="1d"))
 
 
 def test_a_file_that_is_not_what_its_name_says_is_refused(csv: WriteCsv) -> None:
@@ -240,6 +252,41 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(csv: WriteCsv) -> None
     broken.write_bytes(b"not gzip at all")
     with pytest.raises(SourceError, match=r"feed.csv.gz cannot be read as CSV"):
         read_bars(broken)
+
+
+@pytest.mark.parametrize("read", [read_bars, open_file])
+def test_the_first_few_bad_cells_are_told_and_all_are_counted(csv: WriteCsv, read: Callable[[Path], object]) -> None:
+    good = [f"A,2020-01-01T{hour:02}:00,1,1,1,1,1" for hour in range(20)]
+    bad = ["A,2020-01-02,x,1,1,1,1", "A,2020-01-03,1,inf,1,y,1", ",2020-01-04,1,1,1,1,z", "A,nie,1,1,1,1,1"]
+    with pytest.raises(SourceError) as caught:
+        read(csv(HEADER, *good, *bad))
+    assert str(caught.value).splitlines() == [
+        "feed.csv: 6 cells cannot be read; the first are",
+        "  line 22, column open: 'x' is not a number",
+        "  line 23, column close: 'y' is not a number",
+        "  line 23, column high: 'inf' is not a finite number",
+        "  line 24, column symbol: None is empty, and a bar must have it",
+        "  line 24, column volume: 'z' is not a number",
+    ]
+
+
+def test_a_column_full_of_bad_cells_is_counted_up_to_a_point(csv: WriteCsv) -> None:
+    with pytest.raises(
+        SourceError, match=r"feed.csv: more than 1,000 cells cannot be read; the first are\n  line 2, column close"
+    ):
+        read_bars(csv(HEADER, *(f'A,2020-01-01T00:00:00.{row:06},1,1,1,"1,{row}",1' for row in range(3_000))))
+
+
+@pytest.mark.parametrize(("sign", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", r"bars \(\|\)")])
+def test_another_separator_is_named(csv: WriteCsv, sign: str, name: str) -> None:
+    with pytest.raises(SourceError, match=f"feed.csv parts its columns by {name}, .* Save it with commas"):
+        read_bars(csv(HEADER.replace(",", sign), "A,2020-01-01,1,1,1,1,1".replace(",", sign)))
+
+
+@pytest.mark.parametrize("symbol", ["", " "])
+def test_a_symbol_that_is_empty_is_refused(symbol: str) -> None:
+    with pytest.raises(SourceError, match="the symbol is empty"):
+        FileOptions(symbol=symbol)
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
