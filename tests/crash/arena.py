@@ -1,4 +1,4 @@
-"""One round: a topic, a lake, the feed into it, the ingestors that are harmed, and what is weighed when all is over."""
+"""One round: a topic, a lake, the feed into it, the processes that are harmed, and what is weighed when all is over."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from confluent_kafka import Consumer, TopicPartition
 from crash.balance import Balance, weigh
 from crash.disk import SmallDisk
 from crash.feed import Feed, Produced
-from crash.ingestors import SECONDS, Ingestor, wait_until
+from crash.ingestors import SECONDS, Compactor, Ingestor, Worker, wait_until
 from crash.litter import Litter
 from crash.points import Trap
 
 from ingestion.broker import KafkaBroker
+from ingestion.chain.compaction import ArchiveSize, compact
 from ingestion.chain.walk import Slot, find_chains, walk
 from ingestion.topic import ensure_topic
 from tickhouse.settings import IngestorSettings, KafkaSettings, LoggingSettings, Settings, StorageSettings
@@ -30,7 +31,7 @@ from tickhouse.storage import open_storage
 class Arena:
     """What a scenario acts on. The feed sends from entering to `settle`, which also weighs.
 
-    `harm` counts what was done to ingestors and broker, by name.
+    `harm` counts what was done, by name.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Arena:
     harm: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.ingestors: list[Ingestor] = []
+        self.workers: list[Worker] = []
         self.settings = self._settings()
         self._groups = 0
         self._ends: dict[int, int] = {}
@@ -66,40 +67,50 @@ class Arena:
         """One more ingestor, of the round's group or another."""
         kafka = self.settings.kafka.model_copy(update={"group": group or self.settings.kafka.group})
         settings = self.settings.model_copy(update={"kafka": kafka})
-        ingestor = Ingestor(settings, self.folder / f"ingestor-{len(self.ingestors)}.log", trap)
-        self.ingestors.append(ingestor)
+        ingestor = Ingestor(settings, self.folder / f"{len(self.workers)}-ingestor.log", trap)
+        self.workers.append(ingestor)
         return ingestor
 
+    def start_compactor(self, trap: Trap | None = None) -> Compactor:
+        compactor = Compactor(self.settings, self.folder / f"{len(self.workers)}-compactor.log", trap)
+        self.workers.append(compactor)
+        return compactor
+
     @property
-    def alive(self) -> list[Ingestor]:
-        """Ingestors that have not ended; they may be frozen."""
-        return [ingestor for ingestor in self.ingestors if ingestor.exit_code is None]
+    def alive(self) -> list[Worker]:
+        """Those that have not ended; they may be frozen."""
+        return [worker for worker in self.workers if worker.exit_code is None]
 
     def another_group(self) -> str:
         """A group that nobody is in yet: who joins it waits for no dead member, and knows no commit."""
         self._groups += 1
         return f"{self.settings.kafka.group}-{self._groups}"
 
-    def kill(self, ingestor: Ingestor, name: str) -> None:
+    def kill(self, worker: Worker, name: str) -> None:
         """Kill it wherever it is."""
-        assert ingestor.exit_code is None, f"it ended by itself with {ingestor.exit_code}\n{ingestor.told()}"
-        ingestor.kill()
+        assert worker.exit_code is None, f"it ended by itself with {worker.exit_code}\n{worker.told()}"
+        worker.kill()
         self.harm[name] += 1
 
-    def wait_for_trap(self, ingestor: Ingestor) -> None:
+    def wait_for_trap(self, worker: Worker) -> None:
         """Until the trap has killed it."""
-        assert ingestor.trap is not None
-        assert ingestor.wait() == -9, f"trap: {ingestor.trap}\n{ingestor.told()}"
-        self.harm[ingestor.trap.point] += 1
+        assert worker.trap is not None
+        assert worker.wait() == -9, f"trap: {worker.trap}\n{worker.told()}"
+        self.harm[worker.trap.point] += 1
 
     def wait_for_either(self, doomed: Ingestor, guest: Ingestor) -> None:
         """Until the one is dead or the other has got partitions."""
         wait_until(lambda: doomed.exit_code is not None or guest.has_told("partitions assigned"), self._told)
 
-    def end(self, ingestor: Ingestor) -> None:
+    def end(self, worker: Worker) -> None:
         """Have it end in order."""
-        code = ingestor.end()
-        assert code == 0, f"it ended with {code}\n{ingestor.told()}"
+        code = worker.end()
+        assert code == 0, f"it ended with {code}\n{worker.told()}"
+
+    def compact(self) -> None:
+        """Compact whatever has landed."""
+        compact(open_storage(self.settings), ArchiveSize(slots=self.chance.randint(1, 20), is_partial=True))
+        self.harm["compacted"] += 1
 
     def wait_for_growth(self, slots: int = 1) -> None:
         """Until so many more slots have landed; litter is laid around the newest."""
@@ -116,15 +127,15 @@ class Arena:
     def settle(self) -> Balance:
         """Send no more, land what is left, end every ingestor in order, and weigh."""
         self._sending.close()
-        if not self.alive:
+        if not any(isinstance(worker, Ingestor) for worker in self.alive):
             self.start(group=self.chance.choice([None, self.another_group()]))
         with self._watermarks() as ends:
             wait_until(
                 lambda: self._chain_ends() == ends(),
                 lambda: f"chains to end at {ends()}, they do at {self._chain_ends()}\n{self._told()}",
             )
-        for ingestor in self.alive:
-            self.end(ingestor)
+        for worker in self.alive:
+            self.end(worker)
         balance = weigh(self.settings, self.produced)
         self.litter.assert_never_opened()
         return balance
@@ -174,8 +185,8 @@ class Arena:
             consumer.close()
 
     def _kill_all(self) -> None:
-        for ingestor in self.alive:
-            ingestor.kill()
+        for worker in self.alive:
+            worker.kill()
 
     def _told(self) -> str:
-        return "\n".join(ingestor.told() for ingestor in self.ingestors[-3:])
+        return "\n".join(worker.told() for worker in self.workers[-3:])

@@ -11,7 +11,7 @@ from typing import Any
 
 from crash.feed import Produced
 
-from ingestion.chain.walk import find_chains, read_genesis, read_rows, walk
+from ingestion.chain.walk import SlotReader, find_chains, read_genesis, walk
 from ingestion.dead_letter import read_dead_letters
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
@@ -71,14 +71,15 @@ def _assert_same(found: Iterable[Found], expected: dict[Place, dict[str, Any]]) 
 def _read(settings: Settings) -> tuple[list[Found], list[Found]]:
     """The bars of every slot that a walk reaches, and the dead letters of every file that such a slot names."""
     storage, bars, letters = open_storage(settings), list[Found](), list[Found]()
+    reader = SlotReader(storage)
     for chain in find_chains(storage):
         at = read_genesis(storage, chain).position
         for slot in walk(storage, chain):
             footer = slot.footer
             assert footer.position == at, f"{slot.key} does not follow {at}"
-            at = footer.next_offset
-            rows, rejected = read_rows(storage, slot), read_dead_letters(storage, footer)
+            rows, rejected = reader.read(chain, at, footer.next_offset), read_dead_letters(storage, footer)
             assert (rows.num_rows, rejected.num_rows) == (footer.rows, footer.dead_letters), slot.key
+            at = footer.next_offset
             for kind, table in ((bars, rows), (letters, rejected)):
                 found = [_placed(row) for row in table.to_pylist()]
                 assert all(partition == chain.partition and footer.position <= offset < at for (partition, offset), _ in found)

@@ -1,4 +1,4 @@
-"""Ingestors as processes of their own, forked from one that has imported everything, so that a round may kill many."""
+"""Ingestors and compactors as processes, forked from one that has imported everything, so that a round may kill many."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import multiprocessing.forkserver
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,9 @@ from pathlib import Path
 from crash.points import Trap, lay
 
 from ingestion import group, ingestor
-from tickhouse.settings import Settings, as_environment
+from ingestion.chain.compaction import ArchiveSize, compact
+from tickhouse.settings import Settings, as_environment, load_settings
+from tickhouse.storage import open_storage
 
 SECONDS = 30.0
 SESSION_SECONDS = 1.0
@@ -37,14 +40,17 @@ def prepare_to_fork() -> None:
         os.environ["PYTHONPATH"] = before
 
 
-class Ingestor:
-    """An ingestor of `settings`, with a trap laid or none. Its log goes to `log`."""
+class Worker:
+    """A process that does `work` under `settings`, with a trap laid or none. What it says goes to `log`."""
 
-    def __init__(self, settings: Settings, log: Path, trap: Trap | None = None) -> None:
+    started = ""
+    """What it says once it can be told to end."""
+
+    def __init__(self, work: Callable[[], int], settings: Settings, log: Path, trap: Trap | None = None) -> None:
         self.log = log
         self.trap = trap
         log.touch()
-        self._process = _FORKS.Process(target=_ingest, args=(as_environment(settings), log, trap), daemon=True)
+        self._process = _FORKS.Process(target=_run, args=(work, as_environment(settings), log, trap), daemon=True)
         self._process.start()
         assert self._process.pid is not None
         self.pid: int = self._process.pid
@@ -56,7 +62,7 @@ class Ingestor:
 
     @property
     def is_frozen(self) -> bool:
-        assert self.exit_code is None, f"ingestor {self.pid} ended with {self.exit_code}, trap: {self.trap}\n{self.told()}"
+        assert self.exit_code is None, f"process {self.pid} ended with {self.exit_code}, trap: {self.trap}\n{self.told()}"
         status = Path(f"/proc/{self.pid}/stat").read_text()
         return status.rpartition(")")[2].split()[0] == "T"
 
@@ -66,14 +72,14 @@ class Ingestor:
 
     def end(self) -> int:
         """The exit code after SIGTERM, which it can take once it has started."""
-        self.wait_until_told("ingestor started")
+        self.wait_until_told(self.started)
         os.kill(self.pid, signal.SIGTERM)
         return self.wait()
 
     def wait(self, seconds: float = SECONDS) -> int:
         """The exit code, once it has ended."""
         self._process.join(seconds)
-        assert self.exit_code is not None, f"ingestor {self.pid} lives on, trap: {self.trap}\n{self.told()}"
+        assert self.exit_code is not None, f"process {self.pid} lives on, trap: {self.trap}\n{self.told()}"
         return self.exit_code
 
     def freeze(self) -> None:
@@ -81,7 +87,7 @@ class Ingestor:
         self.wait_until_frozen()
 
     def wait_until_frozen(self) -> None:
-        wait_until(lambda: self.is_frozen, lambda: f"ingestor {self.pid} frozen, trap: {self.trap}\n{self.told()}")
+        wait_until(lambda: self.is_frozen, lambda: f"process {self.pid} frozen, trap: {self.trap}\n{self.told()}")
 
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -106,7 +112,34 @@ def wait_until(holds: Callable[[], bool], what: Callable[[], str], seconds: floa
         time.sleep(0.02)
 
 
-def _ingest(environment: dict[str, str], log: Path, trap: Trap | None) -> None:
+class Ingestor(Worker):
+    started = "ingestor started"
+
+    def __init__(self, settings: Settings, log: Path, trap: Trap | None = None) -> None:
+        super().__init__(ingestor.main, settings, log, trap)
+
+
+class Compactor(Worker):
+    """Compacts the lake over and over, every slot there is, a few to an archive."""
+
+    started = "compactor started"
+
+    def __init__(self, settings: Settings, log: Path, trap: Trap | None = None) -> None:
+        super().__init__(_compact_on, settings, log, trap)
+
+
+def _compact_on() -> int:
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    sys.stderr.write(f"{Compactor.started}\n")
+    sys.stderr.flush()
+    storage = open_storage(load_settings())
+    while not stop.wait(0.05):
+        compact(storage, ArchiveSize(slots=5, is_partial=True))
+    return 0
+
+
+def _run(work: Callable[[], int], environment: dict[str, str], log: Path, trap: Trap | None) -> None:
     """What the forked process does."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     with log.open("ab", buffering=0) as output:
@@ -116,4 +149,4 @@ def _ingest(environment: dict[str, str], log: Path, trap: Trap | None) -> None:
     group.SESSION_SECONDS = SESSION_SECONDS
     if trap is not None:
         lay(trap)
-    sys.exit(ingestor.main())
+    sys.exit(work())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import struct
 from pathlib import Path
 from typing import Self
 
@@ -20,7 +21,7 @@ class Litter:
     """What is laid is watched by the kernel (inotify): a file that is opened, by whichever process, is known."""
 
     def __init__(self) -> None:
-        self._laid: set[Path] = set()
+        self._laid: dict[int, Path] = {}
         self._watch = _LIBC.inotify_init1(os.O_NONBLOCK)
         assert self._watch >= 0, os.strerror(ctypes.get_errno())
 
@@ -48,12 +49,20 @@ class Litter:
             seen = os.read(self._watch, 65536)
         except BlockingIOError:
             return
-        raise AssertionError(f"{len(seen) // 16} times somebody opened a file that no walk reaches")
+        opened = [
+            path for number, mask, _, _ in struct.iter_unpack("iIII", seen) if mask & _IN_OPEN for path in [self._laid[number]]
+        ]
+        assert not opened, f"somebody opened what no walk reaches: {opened}"
 
     def _lay(self, path: Path, contents: Path) -> None:
-        if path in self._laid or not contents.exists():
+        if path in self._laid.values():
             return
-        shutil.copyfile(contents, path)
-        self._laid.add(path)
-        if _LIBC.inotify_add_watch(self._watch, os.fsencode(path), _IN_OPEN) < 0:
+        try:
+            shutil.copyfile(contents, path)
+            number = _LIBC.inotify_add_watch(self._watch, os.fsencode(path), _IN_OPEN)
+        except FileNotFoundError:
+            return  # the slot was compacted meanwhile
+        if number >= 0:
+            self._laid[number] = path
+        elif path.exists():  # else a compactor took it away at once
             raise OSError(ctypes.get_errno(), "cannot watch", str(path))

@@ -1,4 +1,4 @@
-"""The places at which an ingestor is killed or frozen, and the trap that does it: laid from outside, at the calls themselves."""
+"""The places at which a process is killed or frozen, and the trap that does it: laid from outside, at the calls themselves."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tickhouse.storage.base import TEMPORARY
 WRITING = ("mid-write", "before-fsync", "after-fsync", "before-link", "after-link", "before-unlink")
 COMMITTING = "before-commit"
 REBALANCING = ("in-assign", "in-revoke")
-POINTS = (*WRITING, COMMITTING, *REBALANCING)
+DELETING = "before-delete"
 
 
 @dataclass(frozen=True)
 class Trap:
     """Sends this process `signal` at its `arrival`-th (from 1) coming to `point`.
 
-    Of the points of writing only those count that write below the lake's folder `area`.
+    Of the points of writing and deleting only those count that are about a file below a folder `area` of the lake.
     """
 
     point: str
@@ -35,7 +35,11 @@ class Trap:
     signal: signal.Signals = signal.SIGKILL
 
     def __str__(self) -> str:
-        return f"{self.point} {self.arrival} in {self.area}" if self.point in WRITING else f"{self.point} {self.arrival}"
+        return (
+            f"{self.point} {self.arrival} in {self.area}"
+            if self.point in (*WRITING, DELETING)
+            else f"{self.point} {self.arrival}"
+        )
 
 
 class Tripwire:
@@ -55,14 +59,15 @@ class Tripwire:
                 os.kill(os.getpid(), self.trap.signal)
 
     def arrive_at(self, point: str, path: Any) -> None:
-        """Arrive if `path` is a write in progress in the trap's area."""
+        """Arrive if `path` is in the trap's area, and a write in progress; or none, if `point` is the one of deleting."""
         path = Path(os.fsdecode(path))
-        if path.name.startswith(TEMPORARY) and self.trap.area in path.parts:
+        is_right = path.name.startswith(TEMPORARY) == (point != DELETING)
+        if is_right and self.trap.area in path.parts:
             self.arrive(point)
 
 
 def lay(trap: Trap) -> None:
-    """Lay the trap in this process, which is to become an ingestor: `ingestion.ingestor` must be imported by now."""
+    """Lay the trap in this process; whatever imports the calls in question, as `ingestion.ingestor` does, is imported by now."""
     wire = Tripwire(trap)
     _lay_in_writing(wire)
     _lay_in_committing(wire)
@@ -90,6 +95,7 @@ def _lay_in_writing(wire: Tripwire) -> None:
 
     def trapped_unlink(path: Any, **named: Any) -> None:
         wire.arrive_at("before-unlink", path)
+        wire.arrive_at(DELETING, path)
         unlink(path, **named)
 
     io.open, os.fsync, os.link, os.unlink = trapped_open, trapped_fsync, trapped_link, trapped_unlink  # type: ignore[assignment]
@@ -124,7 +130,7 @@ def _lay_in_committing(wire: Tripwire) -> None:
     tell = group.tell
 
     def trapped_tell(*given: Any) -> None:
-        wire.arrive("before-commit")
+        wire.arrive(COMMITTING)
         tell(*given)
 
     _replace(tell, trapped_tell)

@@ -7,7 +7,9 @@ import time
 
 from crash.arena import Arena
 from crash.ingestors import Ingestor
-from crash.points import COMMITTING, REBALANCING, WRITING, Trap
+from crash.points import COMMITTING, DELETING, REBALANCING, WRITING, Trap
+
+ANYWHERE = "anywhere"
 
 
 def killed_at_points(arena: Arena) -> None:
@@ -71,17 +73,27 @@ def joining_and_leaving(arena: Arena) -> None:
             pause(arena, 0.4)
 
 
-def thawed_beside_a_successor(arena: Arena, point: str | None = None) -> None:
+def thawed_beside_a_successor(arena: Arena) -> None:
     """Frozen anywhere, often in the midst of a write, past its session; a successor goes on; then it wakes as a zombie."""
-    sleeper = freeze_one(arena, point)
+    sleeper = freeze_one(arena, arena.chance.choice([*WRITING, COMMITTING, ANYWHERE]))
     successor = arena.start()
     arena.wait_for_growth(3)
     thaw_beside(arena, sleeper, successor)
 
 
-def freeze_one(arena: Arena, point: str | None = None) -> Ingestor:
-    point = point or arena.chance.choice([*WRITING, COMMITTING, "anywhere"])
-    if point == "anywhere":
+def thawed_after_compaction(arena: Arena) -> None:
+    """The same, and the slots that landed meanwhile are compacted before it wakes: its place in the chain is free again."""
+    sleeper = freeze_one(arena, arena.chance.choice([*WRITING[:-2], ANYWHERE]))
+    successor = arena.start()
+    arena.wait_for_growth(3)
+    arena.compact()
+    if arena.chance.random() < 0.5:
+        arena.start_compactor()
+    thaw_beside(arena, sleeper, successor)
+
+
+def freeze_one(arena: Arena, point: str) -> Ingestor:
+    if point == ANYWHERE:
         sleeper = arena.start()
         arena.wait_for_growth()
         sleeper.freeze()
@@ -101,6 +113,17 @@ def thaw_beside(arena: Arena, sleeper: Ingestor, successor: Ingestor) -> None:
         arena.wait_for_growth()
 
 
+def compactor_killed(arena: Arena) -> None:
+    """Compactors are killed at points of writing an archive and of deleting slots, beside an ingestor that goes on."""
+    arena.start()
+    arena.wait_for_growth()
+    for point in arena.chance.sample([*WRITING, DELETING], 3):
+        area = "landing" if point == DELETING else "archive"
+        arena.wait_for_trap(arena.start_compactor(Trap(point, arena.chance.randint(1, 4), area)))
+    arena.start_compactor()
+    arena.wait_for_growth()
+
+
 def broker_killed(arena: Arena) -> None:
     """The broker dies under an ingestor, which waits; another starts while there is none."""
     arena.start()
@@ -108,7 +131,7 @@ def broker_killed(arena: Arena) -> None:
     arena.broker.kill()
     arena.harm["broker killed"] += 1
     if arena.chance.random() < 0.5:
-        arena.kill(arena.ingestors[0], "at random")
+        arena.kill(arena.workers[0], "at random")
     arena.start(group=arena.another_group())
     arena.broker.start()
     arena.wait_for_growth(2)
