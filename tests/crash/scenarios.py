@@ -82,9 +82,12 @@ def thawed_beside_a_successor(arena: Arena) -> None:
 
 
 def thawed_after_compaction(arena: Arena) -> None:
-    """The same, and the slots that landed meanwhile are compacted before it wakes: its place in the chain is free again."""
+    """The same, and the slots that landed meanwhile are compacted before it wakes: its place in the chain is free again.
+
+    A successor of another group does not wait for the end of the session: the sleeper then wakes as a member in good standing.
+    """
     sleeper = freeze_one(arena, arena.chance.choice([*WRITING[:-2], ANYWHERE]))
-    successor = arena.start()
+    successor = arena.start(group=arena.chance.choice([None, arena.another_group()]))
     arena.wait_for_growth(3)
     arena.compact()
     if arena.chance.random() < 0.5:
