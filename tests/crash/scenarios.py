@@ -84,7 +84,8 @@ def thawed_beside_a_successor(arena: Arena) -> None:
 def thawed_after_compaction(arena: Arena) -> None:
     """The same, and the slots that landed meanwhile are compacted before it wakes: its place in the chain is free again.
 
-    A successor of another group does not wait for the end of the session: the sleeper then wakes as a member in good standing.
+    A successor of another group does not wait for the end of the session: the sleeper may then wake as a member in
+    good standing, and go on alone.
     """
     sleeper = freeze_one(arena, arena.chance.choice([*WRITING[:-2], ANYWHERE]))
     successor = arena.start(group=arena.chance.choice([None, arena.another_group()]))
@@ -92,7 +93,7 @@ def thawed_after_compaction(arena: Arena) -> None:
     arena.compact()
     if arena.chance.random() < 0.5:
         arena.start_compactor()
-    thaw_beside(arena, sleeper, successor)
+    thaw_beside(arena, sleeper, successor, likelihood=0.8)
 
 
 def freeze_one(arena: Arena, point: str) -> Ingestor:
@@ -107,11 +108,11 @@ def freeze_one(arena: Arena, point: str) -> Ingestor:
     return sleeper
 
 
-def thaw_beside(arena: Arena, sleeper: Ingestor, successor: Ingestor) -> None:
-    """Wake the sleeper while its successor works; at times the successor then dies and the sleeper has to go on."""
+def thaw_beside(arena: Arena, sleeper: Ingestor, successor: Ingestor, likelihood: float = 0.5) -> None:
+    """Wake the sleeper while its successor works; with some likelihood that one then dies and the sleeper has to go on."""
     sleeper.thaw()
     arena.wait_for_growth(2)
-    if arena.chance.random() < 0.5:
+    if arena.chance.random() < likelihood:
         arena.kill(successor, "at random")
         arena.wait_for_growth()
 

@@ -46,6 +46,14 @@ def test_frozen_past_its_session_and_thawed_beside_its_successor(game: Game) -> 
     game(scenarios.thawed_beside_a_successor)
 
 
+def test_thawed_after_its_place_in_the_chain_was_compacted(game: Game) -> None:
+    game(scenarios.thawed_after_compaction)
+
+
+def test_a_compactor_that_is_killed_beside_an_ingestor(game: Game) -> None:
+    game(scenarios.compactor_killed)
+
+
 def test_two_and_three_that_join_and_leave_and_die(game: Game) -> None:
     game(scenarios.joining_and_leaving)
 
