@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -53,7 +54,8 @@ def find_start(
     Raises IngestorError when Kafka no longer has, or never had, the next offset, or `kafka.offset_reset` forbids to
     begin; StoppedError when told to stop.
     """
-    low, high = patiently(lambda: _watermarks(consumer, TopicPartition(chain.topic, chain.partition)), stop, on_retry=on_retry)
+    watermarks = partial(_watermarks, consumer, TopicPartition(chain.topic, chain.partition))
+    low, high = patiently(watermarks, stop, on_retry=on_retry)
     end = patiently(lambda: find_end(storage, chain, hint), stop, on_retry=on_retry)
     if end is None:
         first = _first_offset(settings, chain, low, high)
@@ -64,6 +66,8 @@ def find_start(
         raise IngestorError(
             f"data loss: {chain.path} has landed up to offset {end.next_offset}, and Kafka has nothing below {low} any more"
         )
+    if end.next_offset > high:  # another ingestor may have landed what came after the question
+        _, high = patiently(watermarks, stop, on_retry=on_retry)
     if end.next_offset > high:
         raise IngestorError(
             f"{chain.path} has landed up to offset {end.next_offset}, but the partition ends at {high}: "
