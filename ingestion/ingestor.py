@@ -86,6 +86,7 @@ class _Ingestor:
         self._limits = Limits(chosen.flush_rows, chosen.flush_bytes, chosen.flush_seconds)
         self._most_bytes = chosen.buffer_bytes
         self._landers: dict[int, PartitionLander] = {}
+        self._is_leaving = False
         self._watch = TopicWatch(settings, topic)
         self._landing = Landing(self._check_incarnation, metrics)
         self._consumer = join_group(settings)
@@ -103,6 +104,7 @@ class _Ingestor:
                 self._turn()
             self._land_rest(list(self._landers.values()))
         finally:
+            self._is_leaving = True
             self._landers.clear()
             self._landing.close()
             self._queue.close()
@@ -216,6 +218,8 @@ class _Ingestor:
             )
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._is_leaving:
+            return  # a rebalance that the closing consumer answers: it gives the partitions back at once
         patiently(self._check_incarnation, self._stop, on_retry=self._metrics.waiting)
         hints = ask_hints(consumer, partitions, self._topic.topic_id, ANSWER_SECONDS)
         for partition in partitions:
