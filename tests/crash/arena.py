@@ -157,7 +157,9 @@ class Arena:
         )
 
     def _new_slots(self) -> Iterator[Slot]:
-        """The slots that have landed since this was last asked."""
+        """The slots that have landed since this was last asked, by workers of which none has ended in disorder."""
+        for worker in self.workers:
+            assert worker.exit_code in (None, 0, -9), f"{worker.pid} ended with {worker.exit_code}\n{worker.told()}"
         storage = open_storage(self.settings)
         for chain in find_chains(storage):
             for slot in walk(storage, chain, self._ends.get(chain.partition)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -30,7 +31,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 
 def prepare_to_fork() -> None:
     """Start the process that ingestors are forked from. It ends with this one, and they with it."""
-    _FORKS.set_forkserver_preload([__name__, "pandas"])  # which pyarrow imports at its first array
+    _FORKS.set_forkserver_preload([__name__, "crash.warm"])
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     multiprocessing.forkserver.ensure_running()
@@ -145,6 +146,7 @@ def _run(work: Callable[[], int], environment: dict[str, str], log: Path, trap: 
     with log.open("ab", buffering=0) as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
+    faulthandler.enable()
     os.environ.update(environment)
     group.SESSION_SECONDS = SESSION_SECONDS
     if trap is not None:

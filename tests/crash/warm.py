@@ -1,0 +1,27 @@
+"""Imported by the process that workers are forked from: what is compiled at its first use is compiled by then."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas  # noqa: F401 - pyarrow imports it at its first array
+from ingesting import VERSION, bar_message
+
+from ingestion import librdkafka
+from ingestion.decode import decode
+from ingestion.messages import Messages
+
+
+def _decode_one() -> None:
+    messages = Messages()
+    messages.append(0, 0, b"AAPL", bar_message(0), VERSION)
+    decode(messages)
+
+
+def _gather_none() -> None:
+    to, words = Messages(), np.zeros(4, np.uintp)
+    columns = to.data, to.numbers, to.header_codes
+    librdkafka.gather(words, 0, 0, 0, 1, 1, words.ctypes.data, *columns, to.rows, to.used)
+
+
+_decode_one()
+_gather_none()
