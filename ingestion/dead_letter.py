@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,8 +69,22 @@ def write_dead_letters(storage: Storage, chain: Chain, position: int, letters: p
     return key
 
 
-def read_dead_letters(storage: Storage, footer: SlotFooter) -> pa.Table:
-    """The dead letters that count for this slot, in DEAD_LETTER_SCHEMA."""
+def read_dead_letters(storage: Storage, footer: SlotFooter, columns: Sequence[str] | None = None) -> pa.Table:
+    """The dead letters that count for this slot, in DEAD_LETTER_SCHEMA or its `columns`, by offset."""
+    names = DEAD_LETTER_SCHEMA.names if columns is None else list(columns)
     if footer.dead_letter_key is None:
-        return DEAD_LETTER_SCHEMA.empty_table()
-    return pq.read_table(storage.local_path(footer.dead_letter_key), partitioning=None)
+        return DEAD_LETTER_SCHEMA.empty_table().select(names)
+    return pq.read_table(storage.local_path(footer.dead_letter_key), columns=names, partitioning=None)
+
+
+@dataclass(frozen=True)
+class LandedCount:
+    """What slots hold: bars, dead letters, and how many of both together are replays. Produced = rows + dead letters."""
+
+    rows: int = 0
+    dead_letters: int = 0
+    replayed: int = 0
+
+    def plus(self, footer: SlotFooter) -> LandedCount:
+        """With one slot more."""
+        return LandedCount(self.rows + footer.rows, self.dead_letters + footer.dead_letters, self.replayed + footer.replayed)

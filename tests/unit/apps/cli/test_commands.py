@@ -19,7 +19,8 @@ from tickhouse.settings import Settings
 
 ROOT = Path(__file__).parents[4]
 COMMANDS = (
-    "demo", "broker", "topic create", "topic describe", "topic adopt", "replay", "ingest", "build", "dagster", "status",
+    "demo", "broker", "topic create", "topic describe", "topic adopt", "replay", "ingest",
+    "dlq list", "dlq show", "dlq replay", "build", "dagster", "status",
     "api", "pages", "docs build", "docs serve", "settings", "prepare", "version",
 )  # fmt: skip
 
