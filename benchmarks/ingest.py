@@ -127,6 +127,7 @@ def make_ratios(figures: Figures, saved: float | None) -> dict[str, float]:
         "ours_rate_over_careful": figures.ratio(RATE, "ours", "careful"),
         "ours_rate_over_ceiling": figures.ratio(RATE, "ours", "ceiling"),
         "bytes_saved_vs_json_pct": saved,
+        "backlog_peak_over_shorter": figures.ratio("MiB at most", "backlog", "ours"),
     }
     return {name: value for name, value in ratios.items() if value is not None}
 

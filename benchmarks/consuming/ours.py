@@ -10,9 +10,17 @@ from typing import Any
 import psutil
 
 from benchmarks.consuming.meter import Meter, Task, peak_bytes
+from ingestion.group import PREFETCHED_KBYTES
 from ingestion.ingestor import main
+from ingestion.landing import THREADS
+from tickhouse.settings import Settings, load_settings
 
 MEBIBYTE = 1024 * 1024
+ROW_BYTES = 512
+"""Of columns, codes and the file that is being written, for each message of a batch that is being landed."""
+
+ANSWER_BYTES = 50 * MEBIBYTE
+"""Of one answer of the broker: librdkafka's `fetch.max.bytes`."""
 
 
 class Observer(logging.Handler):
@@ -38,10 +46,26 @@ class Observer(logging.Handler):
                 os.kill(os.getpid(), signal.SIGTERM)
 
 
+def memory_bound(settings: Settings, bytes_at_start: int) -> int:
+    """The most memory an ingestor may take, whatever the backlog, as `run_ingestor` states it; in bytes.
+
+    Beside what it says: a batch's stretch of bytes is there twice for the moment in which it grows.
+    """
+    chosen = settings.ingestor
+    landing = THREADS * chosen.flush_rows * ROW_BYTES
+    client = PREFETCHED_KBYTES * 1024 + ANSWER_BYTES
+    return bytes_at_start + chosen.buffer_bytes + chosen.flush_bytes + landing + client
+
+
 if __name__ == "__main__":
     task, meter = Task.from_arguments(), Meter()
     observer = Observer(task.messages, meter)
     logging.getLogger("ingestion").addHandler(observer)
     if (code := main()) != 0:
         raise SystemExit(code)
-    meter.answer(task.messages, **{"MiB at start": observer.bytes_at_start / MEBIBYTE, "MiB at most": peak_bytes() / MEBIBYTE})
+    bytes_taken = {
+        "MiB at start": observer.bytes_at_start,
+        "MiB at most": peak_bytes(),
+        "MiB bound": memory_bound(load_settings(), observer.bytes_at_start),
+    }
+    meter.answer(task.messages, **{name: count / MEBIBYTE for name, count in bytes_taken.items()})

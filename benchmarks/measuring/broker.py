@@ -9,13 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from benchmarks.measuring.process import ROOT
 from ingestion.broker import KafkaBroker
 from ingestion.producer import replay
 from ingestion.sources.synthetic import SyntheticFeed
-from tickhouse.settings import IngestorSettings, KafkaSettings, LoggingSettings, ProducerSettings, Settings, StorageSettings
+from tickhouse.settings import (
+    IngestorSettings,
+    KafkaSettings,
+    LoggingSettings,
+    MetricsSettings,
+    ProducerSettings,
+    Settings,
+    StorageSettings,
+)
 
 FOLDER = ROOT / ".tickhouse" / "bench"
 PARTITIONS = 3
@@ -38,6 +44,7 @@ class Bench:
             producer=ProducerSettings(),
             ingestor=IngestorSettings.model_validate(ingestor),
             storage=StorageSettings(),
+            metrics=MetricsSettings(),
             logging=LoggingSettings(format="json"),
         )
 
@@ -46,7 +53,8 @@ class Bench:
         topic = f"bars-{messages}"
         settings = self.settings(topic, self.folder / topic)
         feed = SyntheticFeed(symbols=SYMBOLS, interval="1m", bars=math.ceil(messages / SYMBOLS))
-        report = replay(settings, pa.concat_tables(feed.pieces()).slice(0, messages))
+        limited = settings.model_copy(update={"producer": ProducerSettings(max_messages=messages)})
+        report = replay(limited, feed)
         if report.delivered != messages:
             raise RuntimeError(f"{report.failed} of {messages} messages were not delivered: {report.first_error}")
         return topic
