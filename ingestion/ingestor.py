@@ -16,6 +16,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ingestion.batch import Limits
+from ingestion.chain.put import ChainGoneError
 from ingestion.chain.slot import Chain
 from ingestion.ends import cached_end
 from ingestion.fetch import MessageQueue, Run, load_compiled_code
@@ -29,7 +30,7 @@ from ingestion.start import IngestorError, ask_hints, find_start
 from ingestion.topic import LOG_APPEND_TIME, TopicIdentity, TopicMissingError, TopicWatch, describe_topic
 from tickhouse.logging import configure_logging
 from tickhouse.settings import Settings, load_settings
-from tickhouse.storage import Storage, StorageRefusedError, StorageUnavailableError, open_storage
+from tickhouse.storage import Storage, StorageRefusedError, open_storage
 
 FETCH_SECONDS = 0.1
 ANSWER_SECONDS = 2.0
@@ -48,8 +49,9 @@ def run_ingestor(settings: Settings, stop: threading.Event) -> None:
 
     Its metrics and health are served where `metrics.port` is set.
 
-    Raises MetricsPortError when that is taken, StorageRefusedError when the lake cannot be used, IngestorError when messages
-    were lost before they could be landed, or `kafka.offset_reset` forbids a start, KafkaException when Kafka refuses this client.
+    Raises MetricsPortError when that is taken, StorageRefusedError when the lake cannot be used, ChainGoneError when it was
+    emptied meanwhile, IngestorError when messages were lost before they could be landed, the topic was deleted or made again,
+    or `kafka.offset_reset` forbids a start, KafkaException when Kafka refuses this client.
     """
     storage, metrics = open_storage(settings), IngestorMetrics(settings.kafka.topic)
     with serving(settings.metrics, metrics):
@@ -259,9 +261,17 @@ class _Ingestor:
 
     def _judge(self, error: KafkaError, place: str) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            raise IngestorError(f"data loss in {place}: Kafka no longer has the next offset to land ({error.str()})")
+            patiently(
+                self._check_incarnation, self._stop, on_retry=self._metrics.waiting
+            )  # of another topic any offset may be missing
+            self._land_rest(self._landers.values())  # Kafka may have dropped what is buffered, too
+            raise IngestorError(
+                f"data loss in {place}: Kafka no longer has the next offset to read ({error.str()}). "
+                "`tickhouse topic adopt` shows what is gone, and goes on without it"
+            )
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise IngestorError(f"{place}: the topic is gone")
+            self._land_rest(self._landers.values())
+            raise IngestorError(f"topic {self._topic.name} was deleted. What was read of it has landed; the rest is gone with it")
         if not error.retriable() and error.code() != KafkaError._MAX_POLL_EXCEEDED:
             raise KafkaException(error)
         log.warning("Kafka will be asked again", place=place, reason=error.str())
@@ -276,7 +286,7 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         run_ingestor(settings, stop)
-    except (IngestorError, StorageRefusedError, StorageUnavailableError, KafkaException, OSError) as error:
+    except (IngestorError, ChainGoneError, StorageRefusedError, KafkaException, OSError) as error:
         log.critical("ingestor ends", reason=str(error))
         return 1
     return 0

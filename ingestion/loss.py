@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,20 +35,19 @@ class Loss:
         return self.next_offset - self.position
 
 
-def find_losses(storage: Storage, topic: TopicIdentity, ranges: Mapping[int, tuple[int, int]]) -> list[Loss]:
-    """What is missing between the chains of `topic` and what Kafka still has (`ranges`, as `topic_ranges` gives them).
+def find_losses(storage: Storage, topic: TopicIdentity, ask_ranges: Callable[[], Mapping[int, tuple[int, int]]]) -> list[Loss]:
+    """What is missing between the chains of `topic` and what Kafka still has; `ask_ranges` answers as `topic_ranges` does.
 
     A chain that was never begun misses nothing: it begins where Kafka does. Raises ChainAheadError.
     """
-    losses = []
-    for partition, (low, high) in sorted(ranges.items()):
-        chain = Chain(topic.name, topic.topic_id, partition)
-        end = find_end(storage, chain)
-        if end is not None and end.next_offset > high:
-            raise ChainAheadError(ahead_text(chain, end.next_offset, high))
-        if end is not None and end.next_offset < low:
-            losses.append(Loss(chain, end.next_offset, low))
-    return losses
+    chains = [Chain(topic.name, topic.topic_id, partition) for partition in range(topic.partitions)]
+    ends = [(chain, end) for chain in chains if (end := find_end(storage, chain)) is not None]
+    ranges = ask_ranges()  # after the chains: a running ingestor lands what comes meanwhile, and is not ahead for that
+    for chain, end in ends:
+        if end.next_offset > ranges[chain.partition][1]:
+            raise ChainAheadError(ahead_text(chain, end.next_offset, ranges[chain.partition][1]))
+    lows = ((chain, end.next_offset, ranges[chain.partition][0]) for chain, end in ends)
+    return [Loss(chain, next_offset, low) for chain, next_offset, low in lows if next_offset < low]
 
 
 def give_up(storage: Storage, loss: Loss, writer: str, now: datetime) -> SlotFooter:

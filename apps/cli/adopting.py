@@ -20,7 +20,7 @@ def adopt_topic(settings: Settings, confirm: Callable[[str], bool], say: Callabl
     Raises ChainAheadError, BrokerUnreachableError, TopicMissingError, and what the storage raises.
     """
     topic, storage = describe_topic(settings), open_storage(settings)
-    losses = find_losses(storage, topic, topic_ranges(settings, topic))
+    losses = find_losses(storage, topic, lambda: topic_ranges(settings, topic))
     if not losses:
         say(f"Nothing is lost: every chain of topic {topic.name} goes on within what Kafka has.")
         return

@@ -21,6 +21,10 @@ class ChainEnd:
     last_position: int | None
 
 
+class ChainGoneError(RuntimeError):
+    """The chain's beginning is no longer there: the lake was emptied under its writer."""
+
+
 def begin_chain(storage: Storage, chain: Chain, position: int, now: datetime) -> None:
     """Let the chain start at `position`, unless somebody has begun it: then it starts where they said. `now` is in UTC."""
     storage.put_if_absent(chain.genesis_key, Genesis(position, now).encode())
@@ -52,6 +56,8 @@ def put_slot(storage: Storage, chain: Chain, rows: pa.Table, footer: SlotFooter)
 
     Where the slots of this place were compacted while we slept, the key is free again and the put succeeds; but
     the archive is what stands. That is why its head is looked at after the put, and our file then void.
+
+    Raises ChainGoneError when the chain was emptied meanwhile: no walk would find what is put to its end.
     """
     key = chain.slot_key(footer.position)
     is_won = storage.put_if_absent(key, encode_slot(rows, footer))
@@ -61,6 +67,11 @@ def put_slot(storage: Storage, chain: Chain, rows: pa.Table, footer: SlotFooter)
         if is_won:
             storage.delete(key)
         standing = archived_footer(storage, chain, footer.position)
+    if newest is None and not storage.exists(chain.genesis_key):
+        raise ChainGoneError(
+            f"{storage.uri(chain.genesis_key)} is gone: the lake was emptied under this ingestor, and nothing would find "
+            "what it lands. Start it again: it lands anew what Kafka still has"
+        )
     if standing is None:
         raise RuntimeError(f"{storage.uri(key)} was taken, and now neither it nor the archive has a slot of that place")
     return standing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +32,10 @@ def storage(tmp_path: Path) -> LocalStorage:
     return storage
 
 
+def kafka_has(ranges: dict[int, tuple[int, int]]) -> Callable[[], dict[int, tuple[int, int]]]:
+    return lambda: dict.fromkeys(range(TOPIC.partitions), (0, 0)) | ranges
+
+
 def land(storage: LocalStorage, position: int, next_offset: int) -> SlotFooter:
     footer = SlotFooter(position, next_offset, 0, 0, None, "ingestor", 1, None, None, ())
     return put_slot(storage, CHAIN, LANDED_SCHEMA.empty_table(), footer)
@@ -40,16 +45,16 @@ def land(storage: LocalStorage, position: int, next_offset: int) -> SlotFooter:
 def test_what_lies_between_a_chains_end_and_kafkas_first_offset_is_lost(
     low: int, lost: list[Loss], storage: LocalStorage
 ) -> None:
-    assert find_losses(storage, TOPIC, {1: (low, 20)}) == lost
+    assert find_losses(storage, TOPIC, kafka_has({1: (low, 20)})) == lost
 
 
 def test_a_chain_that_was_never_begun_has_lost_nothing(storage: LocalStorage) -> None:
-    assert find_losses(storage, TOPIC, {0: (7, 9), 1: (0, 5), 2: (100, 100)}) == []
+    assert find_losses(storage, TOPIC, kafka_has({0: (7, 9), 1: (0, 5), 2: (100, 100)})) == []
 
 
 def test_a_chain_beyond_its_partition_is_no_loss_to_give_up(storage: LocalStorage) -> None:
     with pytest.raises(ChainAheadError, match=r"partition=1 has landed up to offset 5, but the partition ends at 4.*Restore"):
-        find_losses(storage, TOPIC, {1: (0, 4)})
+        find_losses(storage, TOPIC, kafka_has({1: (0, 4)}))
 
 
 def test_a_loss_that_is_given_up_is_a_slot_without_rows_that_says_so(storage: LocalStorage) -> None:
@@ -58,7 +63,7 @@ def test_a_loss_that_is_given_up_is_a_slot_without_rows_that_says_so(storage: Lo
     *_, slot = walk(storage, CHAIN)
     assert slot.footer == footer
     assert read_rows(storage, slot).num_rows == 0
-    assert find_losses(storage, TOPIC, {1: (10, 20)}) == []
+    assert find_losses(storage, TOPIC, kafka_has({1: (10, 20)})) == []
     assert find_end(storage, CHAIN) == ChainEnd(10, 5)
     land(storage, 10, 12)
     assert given_up(storage, CHAIN) == [footer]
@@ -69,7 +74,7 @@ def test_a_loss_that_an_ingestor_still_landed_is_none(storage: LocalStorage) -> 
     landed = land(storage, 5, 8)
     assert give_up(storage, LOSS, "me", NOW) == landed
     assert given_up(storage, CHAIN) == []
-    assert find_losses(storage, TOPIC, {1: (10, 20)}) == [Loss(CHAIN, 8, 10)]
+    assert find_losses(storage, TOPIC, kafka_has({1: (10, 20)})) == [Loss(CHAIN, 8, 10)]
 
 
 def test_giving_up_twice_is_giving_up_once(storage: LocalStorage) -> None:
