@@ -33,7 +33,9 @@ def closing(produced_at: datetime) -> bytes:
     return b',"produced_at":"' + produced_at.replace(tzinfo=None).isoformat(timespec="microseconds").encode() + b'Z"}'
 
 
-def _json(values: pa.Array) -> pa.Array:
+def _json(values: pa.Array) -> pa.Array | str:
+    if values.null_count == len(values):
+        return "null"
     if pa.types.is_floating(values.type):
         return pc.if_else(pc.is_finite(values), values.cast(pa.string()), None).fill_null("null")
     encoded = values.dictionary_encode()

@@ -47,11 +47,8 @@ def read_rows(
     if intervals is None:
         intervals = _constant(infer_interval(symbols, instants, columns.file), columns)
     is_daily = pc.is_in(intervals, pa.array(_DAILY))
-    arrays |= {
-        "symbol": symbols,
-        "interval": intervals,
-        "ts": pc.if_else(is_daily, columns.dates("ts"), instants),
-    }
+    times = pc.if_else(is_daily, columns.dates("ts"), instants) if pc.any(is_daily).as_py() else instants
+    arrays |= {"symbol": symbols, "interval": intervals, "ts": times}
     return pa.table([arrays[name] for name in FEED_SCHEMA.names], schema=FEED_SCHEMA)
 
 
