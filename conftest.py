@@ -1,13 +1,42 @@
-"""For every test: the option `--no-skips`, and property tests without a stopwatch."""
+"""For every test: the option `--no-skips`, the order and what runs beside what, and property tests without a stopwatch."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # A first call may compile for a second, and other processes share the machine: time tells nothing of what is tested here.
 hypothesis.settings.register_profile("tickhouse", deadline=None)
 hypothesis.settings.load_profile("tickhouse")
+
+
+_FOLDERS = ("integration", "crash", "unit", "architecture", "browser", "e2e")
+"""In this order: what takes long first, so that workers end together; what needs the whole machine last."""
+_ALONE = ("browser", "e2e")
+
+
+class FileByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each worker a file at a time, in order; the folders that need the whole machine are one piece of work, and the last."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "alone" if _folder(nodeid) in _ALONE else nodeid.split("::", 1)[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileByFile:
+    config.option.loadscopereorder = False  # ours is the order of the folders
+    return FileByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _FOLDERS.index(_folder(item.nodeid)) if _folder(item.nodeid) in _FOLDERS else -1)
+
+
+def _folder(nodeid: str) -> str:
+    """`browser` of `tests/browser/test_pages.py::test_x`."""
+    return nodeid.split("/")[1] if "/" in nodeid else ""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -309,7 +309,7 @@ def test_a_speed_is_written_with_or_without_its_x() -> None:
         assert load_settings().producer.speed == 60
 
 
-@pytest.mark.parametrize("together", REFUSED_TOGETHER, ids=str)
+@pytest.mark.parametrize("together", REFUSED_TOGETHER, ids=lambda together: " ".join(sorted(together)))
 def test_settings_that_contradict_each_other_are_refused(together: set[str]) -> None:
     Path("tickhouse.yaml").write_text(written({path: OTHER[path] for path in together}))
     with pytest.raises(ValueError, match=r" and | needs "):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import logging
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,14 +64,16 @@ def commands_in(help_text: str) -> Iterator[str]:
 def test_help_comes_at_once() -> None:
     command = [sys.executable, "-m", "apps.cli", "--help"]
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-    quickest = min(timed(command) for _ in range(3))
+    quickest = min(processor_seconds(command) for _ in range(3))
     assert quickest < 0.6, f"tickhouse --help took {quickest:.2f} s: what is imported before a command is chosen?"
 
 
-def timed(command: list[str]) -> float:
-    begun = time.perf_counter()
+def processor_seconds(command: list[str]) -> float:
+    """What it costs, however busy the machine is."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-    return time.perf_counter() - begun
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def test_a_refused_setting_is_named_and_exits_with_2(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
