@@ -19,7 +19,7 @@ _ALONE = ("browser", "e2e")
 
 
 class FileByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives each worker a file at a time, in order; the folders that need the whole machine are one piece of work, and the last."""
+    """Gives each worker a file at a time, in order; the folders that need the whole machine are one piece of work, the last."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "alone" if _folder(nodeid) in _ALONE else nodeid.split("::", 1)[0]

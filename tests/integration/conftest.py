@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,24 @@ def market_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings(data_dir=folder / "data", _env_file=None)
     publish_bars(open_storage(settings), stock_bars())
     return settings
+
+
+@pytest.fixture(scope="session")
+def build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tests build one after the other."""
+    return tmp_path_factory.mktemp("build")
+
+
+@pytest.fixture
+def build_settings(settings: Settings, build_folder: Path) -> Settings:
+    """`settings` whose data lies in a folder that holds the parsed dbt project and nothing else: a second's work the less."""
+    build_folder.mkdir(exist_ok=True)
+    for path in build_folder.iterdir():
+        if path.is_dir() and path.name != "dbt":
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
+    return settings.model_copy(update={"data_dir": build_folder})
 
 
 @pytest.fixture

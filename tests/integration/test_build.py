@@ -20,8 +20,8 @@ from transform.warehouse import begin_build, build_lock, open_warehouse
 
 
 @pytest.fixture
-def lake(settings: Settings) -> Lake:
-    return Lake(settings)
+def lake(build_settings: Settings) -> Lake:
+    return Lake(build_settings)
 
 
 def published(lake: Lake, sql: str) -> pd.DataFrame:

@@ -25,10 +25,10 @@ CHAIN_OF_ASSETS = [
 
 
 @pytest.fixture
-def lake(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Lake:
-    for name, value in as_environment(settings).items():
+def lake(build_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    for name, value in as_environment(build_settings).items():
         monkeypatch.setenv(name, value)
-    return Lake(settings)
+    return Lake(build_settings)
 
 
 def run(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:

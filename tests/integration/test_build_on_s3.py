@@ -18,14 +18,14 @@ from transform.snapshot.retention import remove_expired
 
 
 @pytest.fixture
-def lake(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+def lake(build_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     with s3_server() as address:
         bucket = f"lake-{uuid.uuid4().hex[:8]}"  # moto keeps buckets from one server to the next
         make_bucket(address, bucket)
         storage = StorageSettings(kind="s3", bucket=bucket, prefix="prod", endpoint_url=address, region="us-east-1")
-        yield Lake(settings.model_copy(update={"storage": storage}))
+        yield Lake(build_settings.model_copy(update={"storage": storage}))
 
 
 def test_bars_in_a_bucket_are_built_published_and_read(lake: Lake) -> None:

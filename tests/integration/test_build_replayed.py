@@ -18,8 +18,8 @@ from transform.warehouse import open_warehouse
 
 
 @pytest.fixture
-def lake(settings: Settings) -> Lake:
-    return Lake(settings)
+def lake(build_settings: Settings) -> Lake:
+    return Lake(build_settings)
 
 
 def at(seconds: float) -> pd.Timestamp:

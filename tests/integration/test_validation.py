@@ -35,8 +35,8 @@ BROKEN: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def lake(settings: Settings) -> Lake:
-    return Lake(settings)
+def lake(build_settings: Settings) -> Lake:
+    return Lake(build_settings)
 
 
 def quarantined(lake: Lake) -> list[dict[str, Any]]:
