@@ -68,7 +68,7 @@ def replay_letters(
 def _named(book: LetterBook, wish: Wish, say: Callable[..., None]) -> tuple[Iterator[Letter], int]:
     """The letters at the places, each with the first place of its line, less those that are bars by now."""
     letters = []
-    for text in wish.places:
+    for text in dict.fromkeys(wish.places):
         letter = book.read(book.place(text))
         first = book.read(book.first(letter))
         tries = book.tries(first)

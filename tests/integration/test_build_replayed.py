@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +13,10 @@ from lake import BEGUN_AT, Lake, bar
 from ingestion.chain.slot import Chain, Genesis
 from tickhouse.bar import ORIGIN_SCHEMA
 from tickhouse.settings import Settings
-from transform.build import run_build
+from tickhouse.storage import open_storage
+from transform.build import run_build, validate
 from transform.dbt import run_dbt
-from transform.warehouse import open_warehouse
+from transform.warehouse import begin_build, build_lock, open_warehouse
 
 
 @pytest.fixture
@@ -99,6 +101,49 @@ def test_a_dead_letter_of_an_earlier_topic_counts_with_that_topic(lake: Lake) ->
     )
     run_build(lake.settings)
     assert current(lake.settings) == [("RENEWED", 1.0), ("STALE", 2.0), ("STRANGE", 1.0)]
+    assert_a_full_refresh_agrees(lake.settings)
+
+
+def model_batch(settings: Settings) -> None:
+    """What a build does up to `int_bar`."""
+    storage = open_storage(settings)
+    assert validate(settings, storage).blocked is None
+    with build_lock(settings):
+        begin_build(settings, storage)
+        assert run_dbt(settings, "--quiet", "run", "--select", "stg_bar", "int_bar").success
+
+
+def by_rule(batches: list[list[dict[str, Any]]]) -> list[tuple[Any, ...]]:
+    """Of what came from one place the first that landed; of these, for each symbol, the one with the newest place."""
+    places: dict[int, dict[str, Any]] = {}
+    own = 0
+    for batch in batches:
+        for row in batch:
+            place = own if pd.isna(row["origin_offset"]) else row["origin_offset"]
+            places.setdefault(place, {**row, "at": row["kafka_timestamp"] if place == own else row["origin_timestamp"]})
+            own += 1
+    newest: dict[str, tuple[Any, int, float]] = {}
+    for place, row in places.items():
+        newest[row["symbol"]] = max(newest.get(row["symbol"], (at(-1), 0, 0.0)), (row["at"], place, row["close"]))
+    return sorted((symbol, close) for symbol, (_, _, close) in newest.items())
+
+
+def test_any_replays_in_any_order_count_by_the_rule_build_by_build_and_all_at_once(lake: Lake) -> None:
+    rng = random.Random(7)
+    batches = []
+    for _ in range(5):
+        batch = []
+        for _ in range(12):
+            symbol, close, lost = rng.choice("ABCD"), float(rng.randrange(1, 1000)), 500 + rng.randrange(20)
+            if rng.random() < 0.6:
+                batch.append(replayed(symbol, close, lost, lost - 500))
+            else:
+                nobodys = dict.fromkeys(ORIGIN_SCHEMA.names)
+                batch.append(bar(symbol, 0, close, kafka_timestamp=at(rng.randrange(20)), **nobodys))
+        lake.land(batch)
+        model_batch(lake.settings)
+        batches.append(batch)
+        assert current(lake.settings) == by_rule(batches)
     assert_a_full_refresh_agrees(lake.settings)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from ingesting import Sender, bar_message, dead_letters, ingesting, landed, wait_until_landed
-from kafka_admin import delete_topic
+from kafka_admin import admin, delete_topic
 from kafka_messages import consume_topic
 from typer.testing import CliRunner, Result
 
@@ -124,6 +126,7 @@ def test_what_has_landed_is_left_out_and_what_failed_again_is_one_story(dlq: Set
     repeated = tickhouse("replay", "0/0")
     assert "0/0 has landed as 0/2: left out" in repeated.stdout
     assert "nothing to replay" in repeated.stdout
+    assert "1 would be sent" in tickhouse("replay", "0/0", "--again", "--dry-run").stdout
     assert len(consume_topic(dlq)) == 4
     assert [(line["place"], line["is_landed"], line["replays"]) for line in listed()] == [
         ("0/1", False, [{"place": "0/3", "is_bar": False}]),
@@ -174,6 +177,24 @@ def test_replayed_twice_in_flight_it_counts_once_and_below_the_correction_that_c
         assert snapshot is not None
         rows = snapshot.query("select close from fct_indicator order by ts").to_pylist()
     assert [row["close"] for row in rows] == [1.0, 1.25]
+
+
+def test_what_kafka_refuses_is_counted_and_told(dlq: Settings) -> None:
+    send_poison(dlq, b"poison")
+    land_all(dlq, 1)
+    limit = ConfigEntry("max.message.bytes", "2000", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, dlq.kafka.topic, incremental_configs=[limit])
+    client = admin(dlq)
+    client.incremental_alter_configs([resource])[resource].result(30)
+    mended = tickhouse("replay", "0/0", "--value", str(incompressible(dlq)))
+    assert (mended.exit_code, "1 of 1 were not delivered" in mended.stderr) == (1, True)
+    assert [line["place"] for line in listed("--waiting")] == ["0/0"]
+
+
+def incompressible(settings: Settings) -> Path:
+    file = settings.data_dir / "noise"
+    file.write_bytes(random.Random(0).randbytes(20_000))
+    return file
 
 
 def test_without_a_topic_or_a_letter_it_is_said_what_to_do(dlq: Settings) -> None:
