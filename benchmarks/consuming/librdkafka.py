@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka
+import llvmlite.binding
 import numpy as np
 from numba import carray, njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from ingestion.memory import pointer
 
 _CONSUMER = 1
 _OK = 0
@@ -49,7 +50,10 @@ _list_new = _function("rd_kafka_topic_partition_list_new", _P, _I)
 _list_add = _function("rd_kafka_topic_partition_list_add", _P, _P, _S, ctypes.c_int32)
 _list_set_offset = _function("rd_kafka_topic_partition_list_set_offset", _I, _P, _S, ctypes.c_int32, ctypes.c_int64)
 _assign = _function("rd_kafka_assign", _I, _P, _P)
-_message_destroy = ctypes.CFUNCTYPE(None, _P)(ctypes.cast(_LIBRARY.rd_kafka_message_destroy, _P).value or 0)
+# By name, not by address, so that the compiled code is cached.
+llvmlite.binding.add_symbol("rd_kafka_message_destroy", ctypes.cast(_LIBRARY.rd_kafka_message_destroy, _P).value)
+_message_destroy = types.ExternalFunction("rd_kafka_message_destroy", types.void(types.uint64))
+_memcpy = types.ExternalFunction("memcpy", types.uint64(types.uint64, types.uint64, types.uint64))
 
 
 class BatchConsumer:
@@ -90,26 +94,19 @@ class BatchConsumer:
         return taken, end
 
 
-@intrinsic
-def _as_pointer(typing_context, address):  # type: ignore[no-untyped-def]
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.uint64), generate
-
-
-@njit
+@njit(cache=True)
 def _gather(messages, count, arena, at):  # type: ignore[no-untyped-def]
     """Copy the payloads and let go of the messages; a negative end when the arena is too small."""
+    base = np.uint64(arena.ctypes.data)
     taken = 0
     for index in range(count):
-        words = carray(_as_pointer(messages[index]), _MESSAGE_WORDS, np.uint64)  # type: ignore[call-arg]
+        words = carray(pointer(messages[index]), _MESSAGE_WORDS, np.uint64)  # type: ignore[call-arg]
         if np.int32(words[0] & np.uint64(0xFFFFFFFF)) == _OK and at >= 0:
             size = np.int64(words[4])
             if at + size > len(arena):
                 at = -1
             else:
-                arena[at : at + size] = carray(_as_pointer(words[3]), size, np.uint8)  # type: ignore[call-arg]
+                _memcpy(base + np.uint64(at), words[3], words[4])
                 at += size
                 taken += 1
         _message_destroy(messages[index])
