@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import Literal, get_args
 
@@ -66,8 +67,7 @@ class IngestorMetrics:
         self._flush_seconds = histogram("flush_seconds", "Seconds from a batch that is due to its durable slot.", _SECONDS)
         for awaited in get_args(Awaited):
             self._retries.labels(awaited)
-        build = {"version": version("tickhouse"), "confluent_kafka": version("confluent-kafka"), "pyarrow": version("pyarrow")}
-        Info("tickhouse_build", "What runs.", registry=self.registry).info(build)
+        Info("tickhouse_build", "What runs.", registry=self.registry).info(_build())
         self.registry.register(_Standing(self))
         ProcessCollector(registry=self.registry)
 
@@ -166,6 +166,11 @@ class IngestorMetrics:
     def _leave(self, partitions: Iterable[int], kind: Literal["revoked", "lost"]) -> None:
         self._partitions = (self._partitions or frozenset()) - frozenset(partitions) or None
         self._rebalances.labels(kind).inc()
+
+
+@cache
+def _build() -> dict[str, str]:
+    return {"version": version("tickhouse"), "confluent_kafka": version("confluent-kafka"), "pyarrow": version("pyarrow")}
 
 
 class _Standing(Collector):
