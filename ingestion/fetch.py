@@ -30,8 +30,10 @@ def load_compiled_code() -> None:
     """Have everything compiled that a message goes through: a moment from the cache, half a minute the first time."""
     messages, nothing = Messages(), np.zeros(1, np.uintp)
     decode(messages)
+    librdkafka.take(0, 0, nothing[:0], nothing[:0])
     librdkafka.run_end(nothing, 0, 0)
-    librdkafka.gather(nothing, 0, 0, 0, 0, 0, nothing.ctypes.data, messages.data, messages.numbers, messages.header_codes, 0, 0)
+    columns = messages.data, messages.numbers, messages.header_codes
+    librdkafka.gather(nothing, nothing, 0, 0, 0, 0, 0, nothing.ctypes.data, *columns, 0, 0)
 
 
 class MessageQueue:
@@ -50,7 +52,7 @@ class MessageQueue:
             )
         self._client = ctypes.c_void_p.from_address(id(consumer) + _HANDLE_AT).value
         self._queue = librdkafka.queue_new(self._client)
-        self._pointers = np.zeros(FETCHED_AT_ONCE, np.uintp)
+        self._events, self._pointers = np.zeros((2, FETCHED_AT_ONCE), np.uintp)
         self._forwarded: set[tuple[str, int]] = set()
 
     def attach(self, topic: str, partition: int) -> None:
@@ -67,15 +69,12 @@ class MessageQueue:
     @contextmanager
     def fetch(self, seconds: float) -> Iterator[Iterator[Run]]:
         """The runs that are there now, or come within so many seconds. What the block leaves of them is gone."""
-        fetched = _Fetched(self._pointers, self._consume(seconds))
+        count = librdkafka.take(self._queue, int(seconds * 1000), self._events, self._pointers)
+        fetched = _Fetched(self._events, self._pointers, count)
         try:
             yield iter(fetched)
         finally:
             fetched.discard(fetched.end)
-
-    def _consume(self, seconds: float) -> int:
-        count = librdkafka.consume_batch_queue(self._queue, int(seconds * 1000), self._pointers.ctypes.data, FETCHED_AT_ONCE)
-        return max(count, 0)
 
     def _forward(self, topic: str, partition: int, target: int | None) -> None:
         own = librdkafka.queue_get_partition(self._client, topic.encode(), partition)
@@ -84,9 +83,10 @@ class MessageQueue:
 
 
 class _Fetched:
-    """Messages librdkafka gave, of which those from `begin` to `end` are still ours to give back."""
+    """Events librdkafka gave, and their messages; those from `begin` to `end` are still ours to give back."""
 
-    def __init__(self, pointers: NDArray[np.uintp], end: int) -> None:
+    def __init__(self, events: NDArray[np.uintp], pointers: NDArray[np.uintp], end: int) -> None:
+        self.events = events
         self.pointers = pointers
         self.begin = 0
         self.end = end
@@ -100,9 +100,23 @@ class _Fetched:
     def message(self) -> RawMessage:
         return RawMessage.from_address(int(self.pointers[self.begin]))
 
+    def place(self) -> tuple[int, int, KafkaError | None]:
+        """Partition and offset of the next event, and the error that it is if it is no message."""
+        if self.pointers[self.begin] != 0:
+            first = self.message()
+            return first.partition, first.offset, None
+        event = int(self.events[self.begin])
+        error = KafkaError(librdkafka.event_error(event), librdkafka.event_error_string(event).decode(errors="replace"))
+        if not (place := librdkafka.event_topic_partition(event)):
+            return -1, -1, error
+        try:
+            return place.contents.partition, place.contents.offset, error
+        finally:
+            librdkafka.topic_partition_destroy(place)
+
     def discard(self, end: int) -> None:
         while self.begin < end:
-            librdkafka.message_destroy(int(self.pointers[self.begin]))
+            librdkafka.event_destroy(int(self.events[self.begin]))
             self.begin += 1
 
 
@@ -112,10 +126,7 @@ class Run:
     def __init__(self, fetched: _Fetched, end: int) -> None:
         self._fetched = fetched
         self.end = end
-        first = fetched.message()
-        self.partition: int = first.partition
-        self.offset: int = first.offset
-        self.error = None if first.error == 0 else KafkaError(first.error, _reason(first))
+        self.partition, self.offset, self.error = fetched.place()
         self._scratch = np.empty(4, np.uintp)
 
     def __len__(self) -> int:
@@ -130,6 +141,7 @@ class Run:
         why = librdkafka.NO_ROOM
         while why in (librdkafka.NO_ROOM, librdkafka.ODD):
             fetched.begin, why, messages.rows, messages.used, next_offset = librdkafka.gather(
+                fetched.events,
                 fetched.pointers,
                 fetched.begin,
                 self.end,
@@ -156,10 +168,6 @@ class Run:
         key, value = _bytes(first.key, first.key_size), _bytes(first.value, first.value_size)
         batch.append(first.offset, timestamp, key, value, _headers(first), now)
         self._fetched.discard(self._fetched.begin + 1)
-
-
-def _reason(message: RawMessage) -> str:
-    return librdkafka.message_errstr(ctypes.addressof(message)).decode(errors="replace")
 
 
 def _headers(message: RawMessage) -> Headers:

@@ -37,6 +37,8 @@ ANSWER_SECONDS = 2.0
 LEAVE_SECONDS = 10.0
 """So long a partition that is given up, or an ingestor that ends, goes on trying to land what it has read."""
 
+_GONE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC)
+
 log = structlog.get_logger(__name__)
 
 
@@ -203,8 +205,8 @@ class _Ingestor:
         at = lander.batch.due_at()
         return at is not None and at <= time.monotonic()
 
-    def _check_incarnation(self) -> None:
-        """Make sure that what was read by now is of the topic this began with.
+    def _check_incarnation(self) -> bool:
+        """Make sure that what was read by now is of the topic this began with; whether it is still there.
 
         Kafka's client goes on reading, by offset, when a topic is deleted and made again under its name; asked
         after the reading and before the landing, no message of the new one gets into the old one's chain.
@@ -212,12 +214,13 @@ class _Ingestor:
         try:
             topic_id = self._watch.topic_id(ANSWER_SECONDS)
         except TopicMissingError:
-            return  # deleted and not made again: what was read is of the old one
+            return False  # deleted and not made again: what was read is of the old one
         if topic_id != self._topic.topic_id:
             raise IngestorError(
                 f"topic {self._topic.name} was deleted and made again (now {topic_id}, before {self._topic.topic_id}): "
                 "start the ingestor again to land it as a topic of its own"
             )
+        return True
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._is_leaving:
@@ -269,10 +272,10 @@ class _Ingestor:
                 f"data loss in {place}: Kafka no longer has the next offset to read ({error.str()}). "
                 "`tickhouse topic adopt` shows what is gone, and goes on without it"
             )
-        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        if error.code() in _GONE and not patiently(self._check_incarnation, self._stop, on_retry=self._metrics.waiting):
             self._land_rest(self._landers.values())
             raise IngestorError(f"topic {self._topic.name} was deleted. What was read of it has landed; the rest is gone with it")
-        if not error.retriable() and error.code() != KafkaError._MAX_POLL_EXCEEDED:
+        if not error.retriable() and error.code() not in (KafkaError._MAX_POLL_EXCEEDED, *_GONE):
             raise KafkaException(error)
         log.warning("Kafka will be asked again", place=place, reason=error.str())
 

@@ -21,7 +21,7 @@ class Landing:
     is given up loses nothing: whoever has the partition then reads it again.
     """
 
-    def __init__(self, check: Callable[[], None], metrics: IngestorMetrics) -> None:
+    def __init__(self, check: Callable[[], object], metrics: IngestorMetrics) -> None:
         self._check = check
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="landing")

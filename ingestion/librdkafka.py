@@ -31,6 +31,12 @@ class RawMessage(ctypes.Structure):
     ]
 
 
+class RawPlace(ctypes.Structure):
+    """The beginning of rd_kafka_topic_partition_t of rdkafka.h."""
+
+    _fields_ = [("topic", ctypes.c_char_p), ("partition", ctypes.c_int), ("offset", ctypes.c_int64)]
+
+
 _LIBRARY = ctypes.CDLL(cimpl.__file__)
 
 
@@ -44,13 +50,13 @@ queue_new = _function("queue_new", ctypes.c_void_p, ctypes.c_void_p)
 queue_destroy = _function("queue_destroy", None, ctypes.c_void_p)
 queue_forward = _function("queue_forward", None, ctypes.c_void_p, ctypes.c_void_p)
 queue_get_partition = _function("queue_get_partition", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32)
-consume_batch_queue = _function(
-    "consume_batch_queue", ctypes.c_ssize_t, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t
-)
-message_destroy = _function("message_destroy", None, ctypes.c_void_p)
+event_destroy = _function("event_destroy", None, ctypes.c_void_p)
+event_error = _function("event_error", ctypes.c_int, ctypes.c_void_p)
+event_error_string = _function("event_error_string", ctypes.c_char_p, ctypes.c_void_p)
+event_topic_partition = _function("event_topic_partition", ctypes.POINTER(RawPlace), ctypes.c_void_p)
+topic_partition_destroy = _function("topic_partition_destroy", None, ctypes.POINTER(RawPlace))
 message_timestamp = _function("message_timestamp", ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
 message_headers = _function("message_headers", ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p))
-message_errstr = _function("message_errstr", ctypes.c_char_p, ctypes.c_void_p)
 header_get_all = _function(
     "header_get_all",
     ctypes.c_int,
@@ -60,11 +66,17 @@ header_get_all = _function(
     ctypes.POINTER(ctypes.c_void_p),
     ctypes.POINTER(ctypes.c_size_t),
 )
-for _name in ("message_destroy", "message_timestamp", "message_headers", "header_cnt", "header_get_all"):
+_COMPILED = (
+    *("queue_poll", "event_message_next", "event_destroy"),
+    *("message_timestamp", "message_headers", "header_cnt", "header_get_all"),
+)
+for _name in _COMPILED:
     _address = ctypes.cast(getattr(_LIBRARY, f"rd_kafka_{_name}"), ctypes.c_void_p).value
     llvmlite.binding.add_symbol(f"rd_kafka_{_name}", _address)  # so that compiled code is cached by name, not by address
 
-_c_message_destroy = types.ExternalFunction("rd_kafka_message_destroy", types.void(types.uintp))
+_c_queue_poll = types.ExternalFunction("rd_kafka_queue_poll", types.uintp(types.uintp, types.int32))
+_c_event_message_next = types.ExternalFunction("rd_kafka_event_message_next", types.uintp(types.uintp))
+_c_event_destroy = types.ExternalFunction("rd_kafka_event_destroy", types.void(types.uintp))
 _c_message_timestamp = types.ExternalFunction("rd_kafka_message_timestamp", types.int64(types.uintp, types.uintp))
 _c_message_headers = types.ExternalFunction("rd_kafka_message_headers", types.int32(types.uintp, types.uintp))
 _c_header_cnt = types.ExternalFunction("rd_kafka_header_cnt", types.uintp(types.uintp))
@@ -75,11 +87,28 @@ _memcpy = types.ExternalFunction("memcpy", types.uintp(types.uintp, types.uintp,
 
 _VERSION_NAME = np.frombuffer(VERSION_HEADER.encode() + b"\0", np.uint8)
 _VERSION = np.frombuffer(str(SCHEMA_VERSION).encode(), np.uint8)
-_ERROR, _PARTITION, _VALUE, _VALUE_SIZE, _KEY, _KEY_SIZE, _OFFSET = (
-    getattr(RawMessage, field).offset for field in ("error", "partition", "value", "value_size", "key", "key_size", "offset")
+_PARTITION, _VALUE, _VALUE_SIZE, _KEY, _KEY_SIZE, _OFFSET = (
+    getattr(RawMessage, field).offset for field in ("partition", "value", "value_size", "key", "key_size", "offset")
 )
 ALL, FULL, NO_ROOM, ODD = 0, 1, 2, 3
 """Why `gather` ended."""
+
+
+@njit(cache=True, nogil=True)
+def take(queue, milliseconds, events, pointers):
+    """Fill `events` with what the queue holds, or gets within so long, and `pointers` with their messages, 0 for an error.
+
+    Returns how many. Taking events, unlike taking messages, never calls back: confluent_kafka's callbacks abort the process
+    when they are called outside of its own poll.
+    """
+    count = 0
+    while count < len(events):
+        event = _c_queue_poll(np.uintp(queue), np.int32(milliseconds if count == 0 else 0))
+        if event == 0:
+            break
+        events[count], pointers[count] = event, _c_event_message_next(event)
+        count += 1
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -88,11 +117,11 @@ def run_end(pointers, begin, end):
     if begin >= end:
         return end
     first = pointers[begin]
-    if int32(first + _ERROR) != 0:
+    if first == 0:
         return begin + 1
     partition = int32(first + _PARTITION)
     at = begin + 1
-    while at < end and int32(pointers[at] + _PARTITION) == partition and int32(pointers[at] + _ERROR) == 0:
+    while at < end and pointers[at] != 0 and int32(pointers[at] + _PARTITION) == partition:
         at += 1
     return at
 
@@ -121,7 +150,7 @@ def _headers_told(message, scratch):
 
 
 @njit(cache=True, nogil=True)
-def gather(pointers, begin, end, next_offset, rows_end, used_end, scratch, data, numbers, header_codes, rows, used):
+def gather(events, pointers, begin, end, next_offset, rows_end, used_end, scratch, data, numbers, header_codes, rows, used):
     """Copy messages of one partition into the columns of `Messages`, and give them back to librdkafka.
 
     Returns (the first message not taken, why, rows, bytes used, next offset). It stops at so many rows and bytes,
@@ -131,7 +160,7 @@ def gather(pointers, begin, end, next_offset, rows_end, used_end, scratch, data,
         message = np.uintp(pointers[at])
         offset = int64(message + _OFFSET)
         if offset < next_offset:
-            _c_message_destroy(message)
+            _c_event_destroy(events[at])
             continue
         if rows >= rows_end or used >= used_end:
             return at, FULL, rows, used, next_offset
@@ -151,7 +180,7 @@ def gather(pointers, begin, end, next_offset, rows_end, used_end, scratch, data,
         numbers[3, rows] = value_size if value else -1
         numbers[4, rows] = key_size if key else -1
         header_codes[rows] = told
-        _c_message_destroy(message)
+        _c_event_destroy(events[at])
         rows += 1
         used += value_size + key_size
         next_offset = offset + 1

@@ -20,7 +20,7 @@ def _decode_one() -> None:
 def _gather_none() -> None:
     to, words = Messages(), np.zeros(4, np.uintp)
     columns = to.data, to.numbers, to.header_codes
-    librdkafka.gather(words, 0, 0, 0, 1, 1, words.ctypes.data, *columns, to.rows, to.used)
+    librdkafka.gather(words, words, 0, 0, 0, 1, 1, words.ctypes.data, *columns, to.rows, to.used)
 
 
 _decode_one()

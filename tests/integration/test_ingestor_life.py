@@ -29,7 +29,7 @@ from ingesting import (
     wait_until_landed,
     with_kafka,
 )
-from kafka_admin import delete_records_before
+from kafka_admin import delete_records_before, delete_topic
 from s3_server import CREDENTIALS, s3_server
 from structlog.testing import capture_logs
 
@@ -111,6 +111,19 @@ def test_retention_that_passes_a_sleeping_ingestor_ends_it_with_the_way_on_and_w
     assert "Traceback" not in text
     assert_gapless(settings)
     assert landed_count(settings) in (5, 6)
+
+
+def test_a_topic_that_is_deleted_meanwhile_ends_the_ingestor_and_what_it_held_is_landed(
+    one_partition: Settings, tmp_path: Path
+) -> None:
+    settings = quick(one_partition, flush_rows=3, flush_seconds=3600)
+    send_bars(settings, range(5))
+    with IngestorProcess(settings, tmp_path / "log") as ingestor:
+        wait_until_landed(settings, 3)
+        delete_topic(settings)
+        assert ingestor.process.wait(60) == 1
+    assert f"topic {settings.kafka.topic} was deleted" in (tmp_path / "log").read_text()
+    assert landed_count(settings) == 5
 
 
 def test_a_lake_lost_between_two_runs_is_landed_anew_from_what_kafka_has_and_says_so(one_partition: Settings) -> None:
