@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from faulty_storage import Fault, FaultyStorage, no_faults, patiently, seeded_faults
 from ingesting import bar_message
+from memory_storage import MemoryStorage
 
 from ingestion.batch import Limits
 from ingestion.chain.put import ChainEnd, begin_chain, find_end, put_slot
@@ -19,7 +20,6 @@ from ingestion.dead_letter import read_dead_letters
 from ingestion.lander import PartitionLander
 from tickhouse.bar import LANDED_SCHEMA
 from tickhouse.storage import Storage, StorageUnavailableError
-from tickhouse.storage.local import LocalStorage
 
 CHAIN = Chain("bars", "incarnation", 0)
 LIMITS = Limits(rows=1000, bytes=1_000_000, seconds=1.0)
@@ -97,7 +97,7 @@ def assert_landed_once(storage: Storage, produced: list[int]) -> None:
 def test_whatever_fails_and_whoever_restarts_each_message_lands_once(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     produced = [offset for offset in range(START, END) if chance.random() < 0.8]
-    below = LocalStorage(tmp_path)
+    below = MemoryStorage(tmp_path)
     faults = [seeded_faults(seed * WRITERS + number, chance.choice([0.05, 0.2, 0.5])) for number in range(WRITERS)]
     writers = [Writer(FaultyStorage(below, plan, seed), produced, str(number)) for number, plan in enumerate(faults)]
     for _ in range(STEPS):
@@ -129,7 +129,7 @@ def test_whatever_fails_and_whoever_restarts_each_message_lands_once(seed: int, 
 def test_every_call_may_fail_once_on_the_way_to_a_slot(method: str, fault: Fault, tmp_path: Path) -> None:
     """The storage fails at the first call, then at the second, and so on, until a landing meets no fault."""
     for nth in range(100):
-        below = LocalStorage(tmp_path / str(nth))
+        below = MemoryStorage(tmp_path)
         plan = OneFault(method, nth, fault)
         storage = FaultyStorage(below, plan)
         writer = Writer(storage, [5, 6, 7], "one")
@@ -166,7 +166,7 @@ def footer(position: int, next_offset: int, writer: str = "one") -> SlotFooter:
 
 
 def test_a_slot_whose_answer_was_lost_stands_and_its_writer_is_told_so(tmp_path: Path) -> None:
-    storage = FaultyStorage(LocalStorage(tmp_path))
+    storage = FaultyStorage(MemoryStorage(tmp_path))
     begin_chain(storage, CHAIN, START, datetime(2026, 1, 1, tzinfo=UTC))
     storage.plan = lambda method: Fault.AFTER if method == "put_if_absent" else None
     with pytest.raises(StorageUnavailableError, match="answer is lost"):
@@ -178,7 +178,7 @@ def test_a_slot_whose_answer_was_lost_stands_and_its_writer_is_told_so(tmp_path:
 
 def test_a_slot_that_comes_late_finds_its_place_taken(tmp_path: Path) -> None:
     """The request was on its way while its writer was killed and another landed."""
-    below = LocalStorage(tmp_path)
+    below = MemoryStorage(tmp_path)
     storage = FaultyStorage(below)
     begin_chain(storage, CHAIN, START, datetime(2026, 1, 1, tzinfo=UTC))
     storage.plan = lambda method: Fault.LATE
