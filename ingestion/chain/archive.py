@@ -7,14 +7,15 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingestion.chain.slot import Chain, Genesis, SlotFooter, slot_name
+from ingestion.chain.slot import Chain, Genesis, SlotFooter, as_landed, slot_name
 from tickhouse.storage import Storage
 
 _ROW_ORDER = [(name, "ascending") for name in ("symbol", "interval", "ts", "offset")]
@@ -152,10 +153,14 @@ def encode_bars(rows: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def decode_bars(data: Any) -> pa.Table:
-    """The bars of an archive's file (its path or its bytes), in the order of their offsets, as their slots had them."""
-    source = pa.BufferReader(data) if isinstance(data, bytes) else data
-    return pq.read_table(source, partitioning=None).sort_by("offset")
+def decode_bars(data: bytes) -> pa.Table:
+    """The bars of an archive's file in the order of their offsets, with the columns that it has."""
+    return pq.read_table(pa.BufferReader(data)).sort_by("offset")
+
+
+def read_bars(path: Path) -> pa.Table:
+    """The bars of an archive's file in the order of their offsets, `as_landed`."""
+    return as_landed(pq.read_table(path, partitioning=None).sort_by("offset"))
 
 
 def encode_footers(footers: Sequence[SlotFooter]) -> bytes:

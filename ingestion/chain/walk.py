@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.chain.archive import ArchiveHead, archived_footers, bars_key, covering_record, decode_bars
-from ingestion.chain.slot import LANDING, Chain, Genesis, SlotFooter, as_landed, read_slot
+from ingestion.chain.archive import ArchiveHead, archived_footers, bars_key, covering_record, read_bars
+from ingestion.chain.slot import LANDING, Chain, Genesis, SlotFooter, read_slot
 from tickhouse.storage import ObjectMissingError, Storage
 
 
@@ -126,7 +126,7 @@ class SlotReader:
         if self._archive is None or not self._archive.covers(chain, position):
             record = covering_record(self._storage, chain, position)
             assert record is not None  # the archive ends above, and has no gaps
-            bars = as_landed(decode_bars(self._storage.local_path(bars_key(chain, record))))
+            bars = read_bars(self._storage.local_path(bars_key(chain, record)))
             self._archive = _Archive(chain, record.position, record.next_offset, bars)
         return self._archive
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -248,3 +251,91 @@ def test_what_a_killed_compaction_wrote_for_an_archive_that_another_made_goes(st
     assert [storage.exists(name) for name in names] == [False, False]
     assert storage.exists(bars_key(CHAIN, first.record))
     assert read_all(storage).num_rows == 23
+
+
+class _Killed(BaseException):
+    """As a SIGKILL: nothing that follows is done."""
+
+
+class Deadly(LocalStorage):
+    """Kills whoever takes one step too many, before or after that step takes effect."""
+
+    def __init__(self, root: Path, steps: int, *, is_after: bool) -> None:
+        super().__init__(root)
+        self.steps = steps
+        self.is_after = is_after
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        return bool(self._step(lambda: super(Deadly, self).put_if_absent(key, data)))
+
+    def delete(self, key: str) -> None:
+        self._step(lambda: super(Deadly, self).delete(key))
+
+    def _step(self, do: Callable[[], object]) -> object:
+        self.steps -= 1
+        if self.steps == 0 and not self.is_after:
+            raise _Killed
+        done = do()
+        if self.steps == 0:
+            raise _Killed
+        return done
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+def test_killed_at_any_step_a_compaction_loses_nothing_and_the_next_finishes_it(is_after: bool, storage: LocalStorage) -> None:
+    before, bars = walked(storage), read_all(storage)
+    deaths = 0
+    while True:
+        root = storage.root.with_name(f"{storage.root.name}-{is_after}-{deaths}")
+        shutil.copytree(storage.root, root)
+        deadly = Deadly(root, deaths + 1, is_after=is_after)
+        try:
+            compact_chain(deadly, CHAIN, TEN_ROWS)
+            break
+        except _Killed:
+            deaths += 1
+        survivor = LocalStorage(root)
+        assert walked(survivor) == before
+        assert read_all(survivor).equals(bars)
+        compact_chain(survivor, CHAIN, TEN_ROWS)
+        assert walked(survivor) == before
+        assert read_all(survivor).equals(bars)
+        assert slot_files(survivor) == [31]
+    assert deaths == 2 * 3 + 7
+
+
+def test_an_archive_of_a_thousand_bars_a_symbol_takes_less_than_ten_bytes_a_bar() -> None:
+    rows = random_walks(symbols=100, bars=1000)
+    size = len(encode_bars(rows)) / rows.num_rows
+    assert size < 9.0
+    assert decode_bars(encode_bars(rows)).equals(rows)
+
+
+def random_walks(symbols: int, bars: int) -> pa.Table:
+    """Minute bars of geometric random walks in ticks of 0.01, a symbol's next bar after one of every other symbol."""
+    random = np.random.default_rng(1)
+    paths = random.uniform(10, 300, symbols) * np.exp(random.normal(0, 0.0004, (bars * 4, symbols)).cumsum(axis=0))
+    ticks = np.rint(paths.reshape(bars, 4, symbols) * 100) / 100
+    opens = np.concatenate([ticks[:1, 0], ticks[:-1, -1]])
+    offsets = np.arange(bars * symbols)
+    minutes = np.datetime64("2026-01-05T14:30", "us") + np.timedelta64(60_000_000, "us") * (offsets // symbols)
+    sent = np.datetime64("2026-03-01", "us") + np.timedelta64(3, "us") * (offsets // 50 * 50)
+    columns: dict[str, object] = {
+        "symbol": np.tile([f"SYM{number:04}" for number in range(symbols)], bars),
+        "interval": np.full(len(offsets), "1m"),
+        "ts": pa.array(minutes).cast(pa.timestamp("us", "UTC")),
+        "open": opens.ravel(),
+        "high": np.maximum(ticks.max(axis=1), opens).ravel(),
+        "low": np.minimum(ticks.min(axis=1), opens).ravel(),
+        "close": ticks[:, -1].ravel(),
+        "volume": np.rint(random.lognormal(7.5, 1.0, len(offsets))),
+        "source": np.full(len(offsets), "synthetic"),
+        "produced_at": pa.array(sent).cast(pa.timestamp("us", "UTC")),
+        "topic": np.full(len(offsets), CHAIN.topic),
+        "topic_id": np.full(len(offsets), CHAIN.topic_id),
+        "partition": np.full(len(offsets), CHAIN.partition, "int32"),
+        "offset": offsets,
+        "kafka_timestamp": pa.array(sent).cast(pa.timestamp("ms", "UTC"), safe=False),
+    }
+    nulls = {field.name: pa.nulls(len(offsets), field.type) for field in LANDED_SCHEMA if field.name not in columns}
+    return pa.table(columns | nulls).select(LANDED_SCHEMA.names).cast(LANDED_SCHEMA)
