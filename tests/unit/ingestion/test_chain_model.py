@@ -26,6 +26,7 @@ from ingestion.chain.compaction import ArchiveSize, compact_chain
 from ingestion.chain.put import ChainEnd, begin_chain, find_end
 from ingestion.chain.slot import Chain, SlotFooter
 from ingestion.chain.walk import SlotReader, walk
+from ingestion.metrics import IngestorMetrics
 from tickhouse.storage import ObjectMissingError, Storage, StorageUnavailableError
 
 Offsets = tuple[int, ...]
@@ -35,12 +36,14 @@ Seen = tuple[tuple[SlotFooter, Offsets], ...]
 def writer(messages: int, batch: int) -> Program:
     """Lands so many messages, up to `batch` a slot; it knows its chain's end. A landing that fails is tried again."""
 
+    metrics = IngestorMetrics(CHAIN.topic)
+
     def run(storage: Storage, end: ChainEnd | None) -> ChainEnd | Done:
         if end is None:
             return find_end(storage, CHAIN, 0) or Done("the chain was never begun")
         if end.next_offset == messages:
             return Done(messages)
-        own = lander.PartitionLander(storage, CHAIN, end, Limits(1000, 1_000_000, 1.0), f"by {batch}")
+        own = lander.PartitionLander(storage, CHAIN, end, Limits(1000, 1_000_000, 1.0), f"by {batch}", metrics)
         for offset in range(end.next_offset, min(end.next_offset + batch, messages)):
             own.batch.append(offset, 1_000 + offset, b"AAPL", bar_message(offset), None, 0.0)
         while not own.batch.is_empty:
@@ -140,6 +143,7 @@ def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
     remember(pq, "read_metadata", lambda path: path)
     remember(compaction, "decode_bars", lambda data: data)
     remember(compaction, "encode_bars", lambda rows: tuple(rows["offset"].to_pylist()))
+    remember(compaction, "checksum_of", lambda rows, footers: (tuple(rows["offset"].to_pylist()), tuple(footers)))
     remember(compaction, "decode_footers", lambda data: data)
     remember(archive, "decode_footers", lambda data: data)
     monkeypatch.setattr(lander, "log", structlog.wrap_logger(structlog.ReturnLogger(), processors=[]))
