@@ -15,6 +15,10 @@ from transform.snapshot.manifest import Manifest
 from transform.validation.refusal import Refusal
 
 _NOTHING = "Nothing has landed yet. Start `tickhouse ingest`, then `tickhouse replay sample`."
+_CAPTION = """
+Everything below an offset has come through that stage; lag is what Kafka holds above what has landed.
+Last slot: its bars. Age: since Kafka took the newest of them.
+"""
 _COLUMNS = ("in Kafka", "landed", "lag", "last slot", "age", "validated", "published")
 
 
@@ -24,13 +28,10 @@ def status_report(status: Status, now: datetime, hint: str | None = None) -> Gro
     hints = [] if hint is None else [hint]
     if not status.partitions:
         return Group(*map(Text, [_NOTHING, *unknown, *hints]))
-    table = Table(
-        title="Offsets, partition by partition",
-        caption="Everything below an offset has come through that stage. Age: since Kafka took the last slot's newest bar.",
-    )
-    table.add_column("topic / partition")
+    table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True, caption=_CAPTION, caption_justify="left")
+    table.add_column("partition", no_wrap=True)
     for column in _COLUMNS:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for each in status.partitions:
         slot = each.last_slot
         table.add_row(
@@ -38,7 +39,7 @@ def status_report(status: Status, now: datetime, hint: str | None = None) -> Gro
             _number(each.broker_end),
             _number(each.landed_end),
             _number(each.lag),
-            "–" if slot is None else f"{slot.footer.rows:,} bars",
+            _number(None if slot is None else slot.footer.rows),
             _age_text(slot, now),
             _number(each.validated_end),
             _number(each.published_end),

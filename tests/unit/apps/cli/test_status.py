@@ -69,7 +69,7 @@ def test_lag_last_slot_and_its_age_are_told_by_partition(lake: Lake) -> None:
     assert partition.last_slot is not None
     assert (partition.last_slot.footer.position, partition.last_slot.age(NOW)) == (4, timedelta(seconds=5))
     line = next(line for line in text_of(read_status(lake.storage, kafka(end=9))).splitlines() if "bars / 0" in line)
-    assert [cell.strip() for cell in line.split("│")[2:-1]] == ["9", "5", "4", "1 bars", "5.0 s", "2", "0"]
+    assert line.split() == ["bars", "/", "0", "9", "5", "4", "1", "5.0", "s", "2", "0"]
 
 
 def test_with_the_groups_hint_only_the_end_of_a_chain_is_read(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
