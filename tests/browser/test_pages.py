@@ -165,7 +165,7 @@ def test_nothing_is_drawn_again_while_nothing_is_published(visitor: Page) -> Non
     visitor.frames[-1].evaluate("document.querySelector('canvas').dataset.kept = 'yes'")
     told = visitor.get_by_test_id("stSidebar").get_by_text(re.compile("Published"))
     for _ in range(2):
-        expect(told).not_to_have_text(told.inner_text())
+        expect(told).not_to_have_text(told.inner_text(), timeout=70_000)  # after two minutes it tells minutes
     assert visitor.locator("[data-kept=yes]").count() == 6
     assert visitor.frames[-1].locator("canvas[data-kept=yes]").count() == 1
 
