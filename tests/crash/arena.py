@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +15,9 @@ from confluent_kafka import Consumer, TopicPartition
 from crash.balance import Balance, weigh
 from crash.disk import SmallDisk
 from crash.feed import Feed, Produced
-from crash.ingestors import SECONDS, Compactor, Ingestor, Worker, wait_until
 from crash.litter import Litter
 from crash.points import Trap
+from crash.workers import KILLED, SECONDS, Compactor, Ingestor, Worker, wait_until
 
 from ingestion.broker import KafkaBroker
 from ingestion.chain.compaction import ArchiveSize, compact
@@ -86,16 +86,16 @@ class Arena:
         self._groups += 1
         return f"{self.settings.kafka.group}-{self._groups}"
 
-    def kill(self, worker: Worker, name: str) -> None:
+    def kill(self, worker: Worker) -> None:
         """Kill it wherever it is."""
         assert worker.exit_code is None, f"it ended by itself with {worker.exit_code}\n{worker.told()}"
         worker.kill()
-        self.harm[name] += 1
+        self.harm["at random"] += 1
 
     def wait_for_trap(self, worker: Worker) -> None:
         """Until the trap has killed it."""
         assert worker.trap is not None
-        assert worker.wait() == -9, f"trap: {worker.trap}\n{worker.told()}"
+        assert worker.wait() == KILLED, f"trap: {worker.trap}\n{worker.told()}"
         self.harm[worker.trap.point] += 1
 
     def wait_for_either(self, doomed: Ingestor, guest: Ingestor) -> None:
@@ -113,7 +113,7 @@ class Arena:
         self.harm["compacted"] += 1
 
     def wait_for_growth(self, slots: int = 1) -> None:
-        """Until so many more slots have landed; litter is laid around the newest."""
+        """Until so many more slots have landed; litter is laid around the newest of each chain."""
         found = list[Slot]()
 
         def has_grown() -> bool:
@@ -121,8 +121,11 @@ class Arena:
             return len(found) >= slots
 
         wait_until(has_grown, lambda: f"{slots} more slots\n{self._told()}")
-        for slot in {slot.chain.partition: slot for slot in found}.values():
-            self.litter.scatter(self.settings.lake_path, slot)
+        self._scatter(found)
+
+    def lay_litter(self) -> None:
+        """Lay it around whatever has landed."""
+        self._scatter(self._new_slots())
 
     def settle(self) -> Balance:
         """Send no more, land what is left, end every ingestor in order, and weigh."""
@@ -159,12 +162,16 @@ class Arena:
     def _new_slots(self) -> Iterator[Slot]:
         """The slots that have landed since this was last asked, by workers of which none has ended in disorder."""
         for worker in self.workers:
-            assert worker.exit_code in (None, 0, -9), f"{worker.pid} ended with {worker.exit_code}\n{worker.told()}"
+            assert worker.exit_code in (None, 0, KILLED), f"{worker.pid} ended with {worker.exit_code}\n{worker.told()}"
         storage = open_storage(self.settings)
         for chain in find_chains(storage):
             for slot in walk(storage, chain, self._ends.get(chain.partition)):
                 self._ends[chain.partition] = slot.footer.next_offset
                 yield slot
+
+    def _scatter(self, slots: Iterable[Slot]) -> None:
+        for slot in {slot.chain.partition: slot for slot in slots}.values():
+            self.litter.scatter(self.settings.lake_path, slot)
 
     def _chain_ends(self) -> dict[int, int]:
         deque(self._new_slots(), maxlen=0)

@@ -17,7 +17,7 @@ from crash.arena import Arena
 from crash.balance import Balance
 from crash.disk import SmallDisk
 from crash.feed import Feed
-from crash.ingestors import prepare_to_fork
+from crash.workers import prepare_to_fork
 
 from ingestion.broker import KafkaBroker
 
@@ -71,6 +71,7 @@ class Play:
     def round(self, number: int, scenario: Scenario | None = None) -> Report:
         """Play the scenario, or the one whose turn it is. Raises AssertionError when not all is well; the lake is then left."""
         scenario = scenario or CYCLE[number % len(CYCLE)]
+        self._broker.start()  # where the round before has failed without it
         started = time.monotonic()
         with self._arena(f"{number}-{scenario.__name__}", scenario is scenarios.disk_filled) as arena:
             scenario(arena)

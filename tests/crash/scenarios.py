@@ -6,8 +6,8 @@ import signal
 import time
 
 from crash.arena import Arena
-from crash.ingestors import Ingestor
 from crash.points import COMMITTING, DELETING, REBALANCING, WRITING, Trap
+from crash.workers import Ingestor
 
 ANYWHERE = "anywhere"
 
@@ -27,6 +27,7 @@ def kill_at(arena: Arena, points: list[str]) -> None:
         doomed = [arena.start(trap(arena, point), arena.another_group()) for point in pair]
         for ingestor in doomed:
             arena.wait_for_trap(ingestor)
+        arena.lay_litter()
     arena.start()
     arena.wait_for_growth()
 
@@ -38,7 +39,7 @@ def killed_at_random(arena: Arena) -> None:
         if arena.chance.random() < 0.6:
             arena.wait_for_growth(arena.chance.randint(1, 4))
         pause(arena, 0.25)
-        arena.kill(ingestor, "at random")
+        arena.kill(ingestor)
 
 
 def killed_in_a_rebalance(arena: Arena) -> None:
@@ -66,7 +67,7 @@ def joining_and_leaving(arena: Arena) -> None:
             arena.end(alive.pop(arena.chance.randrange(len(alive))))
             arena.harm["left"] += 1
         else:
-            arena.kill(alive.pop(arena.chance.randrange(len(alive))), "at random")
+            arena.kill(alive.pop(arena.chance.randrange(len(alive))))
         if alive and arena.chance.random() < 0.7:
             arena.wait_for_growth()
         else:
@@ -113,7 +114,7 @@ def thaw_beside(arena: Arena, sleeper: Ingestor, successor: Ingestor, likelihood
     sleeper.thaw()
     arena.wait_for_growth(2)
     if arena.chance.random() < likelihood:
-        arena.kill(successor, "at random")
+        arena.kill(successor)
         arena.wait_for_growth()
 
 
@@ -135,7 +136,7 @@ def broker_killed(arena: Arena) -> None:
     arena.broker.kill()
     arena.harm["broker killed"] += 1
     if arena.chance.random() < 0.5:
-        arena.kill(arena.workers[0], "at random")
+        arena.kill(arena.workers[0])
     arena.start(group=arena.another_group())
     arena.broker.start()
     arena.wait_for_growth(2)

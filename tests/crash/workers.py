@@ -22,6 +22,7 @@ from tickhouse.settings import Settings, as_environment, load_settings
 from tickhouse.storage import open_storage
 
 SECONDS = 30.0
+KILLED = -signal.SIGKILL
 SESSION_SECONDS = 1.0
 """The least that the broker allows (`group.min.session.timeout.ms`): a dead or frozen ingestor's partitions wait so long."""
 
@@ -58,7 +59,7 @@ class Worker:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it lives, frozen or not; −9 after SIGKILL."""
+        """None while it lives, frozen or not; KILLED after SIGKILL."""
         return self._process.exitcode
 
     @property
@@ -114,6 +115,8 @@ def wait_until(holds: Callable[[], bool], what: Callable[[], str], seconds: floa
 
 
 class Ingestor(Worker):
+    """`python -m ingestion.ingestor`, but for the session's length."""
+
     started = "ingestor started"
 
     def __init__(self, settings: Settings, log: Path, trap: Trap | None = None) -> None:
