@@ -34,7 +34,7 @@ CYCLE: tuple[Scenario, ...] = (
     scenarios.killed_at_points,
     scenarios.thawed_beside_a_successor,
     scenarios.joining_and_leaving,
-    scenarios.killed_at_points,
+    scenarios.compactor_thawed,
     scenarios.killed_at_random,
     scenarios.thawed_after_compaction,
     scenarios.killed_at_points,

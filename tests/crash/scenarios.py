@@ -129,6 +129,22 @@ def compactor_killed(arena: Arena) -> None:
     arena.wait_for_growth()
 
 
+def compactor_thawed(arena: Arena) -> None:
+    """One is frozen in the midst of its work, and wakes when others have compacted what it had in hand, and more."""
+    arena.start()
+    arena.wait_for_growth()
+    point = arena.chance.choice([*WRITING, DELETING])
+    area = "landing" if point == DELETING else "archive"
+    sleeper = arena.start_compactor(Trap(point, arena.chance.randint(1, 4), area, signal.SIGSTOP))
+    sleeper.wait_until_frozen()
+    arena.harm[f"compactor frozen {point}"] += 1
+    arena.wait_for_growth(2)
+    arena.compact()
+    arena.start_compactor()
+    sleeper.thaw()
+    arena.wait_for_growth(2)
+
+
 def broker_killed(arena: Arena) -> None:
     """The broker dies under an ingestor, which waits; another starts while there is none."""
     arena.start()
