@@ -22,6 +22,7 @@ SECONDS = 30.0
 _SYMBOLS = ("AAPL", "FB", "GOOG", "IBM", "MSFT", "NFLX", "ORCL")
 _PAUSE_SECONDS = 0.01
 _SLOWED_AT = 1_000
+_HEADERS: tuple[Headers, ...] = (VERSION, [], [*VERSION, ("trace", b"\x01\x02")])
 _POISON: tuple[tuple[bytes | None, Headers], ...] = (
     (b"\x00\xff no JSON", VERSION),
     (None, VERSION),
@@ -103,16 +104,24 @@ class Feed:
 
     def _send(self, producer: Producer, topic: str, numbers: range, kept: list[Produced], chance: random.Random) -> None:
         for number in numbers:
-            symbol = chance.choice(_SYMBOLS)
-            is_bar = chance.random() < 0.95
-            value, headers = (bar_message(number, symbol), VERSION) if is_bar else chance.choice(_POISON)
+            key, value, headers, is_bar = _message(number, chance)
 
             def on_delivery(error: Any, message: Any, is_bar: bool = is_bar, headers: Headers = headers) -> None:
                 assert error is None, error
                 place = message.partition(), message.offset(), message.timestamp()[1]
                 kept.append(Produced(*place, message.key(), message.value(), headers, is_bar))
 
-            producer.produce(topic, value, symbol.encode(), headers=headers, on_delivery=on_delivery)
+            producer.produce(topic, value, key, headers=headers, on_delivery=on_delivery)
+
+
+def _message(number: int, chance: random.Random) -> tuple[bytes | None, bytes | None, Headers, bool]:
+    """Key, value, headers, and whether it is a bar."""
+    symbol = chance.choice(_SYMBOLS)
+    if chance.random() < 0.95:
+        headers = chance.choices(_HEADERS, weights=(8, 1, 1))[0]
+        return symbol.encode(), bar_message(number, symbol), headers, True
+    value, headers = chance.choice(_POISON)
+    return chance.choice([symbol.encode(), None, b"\xfe\xff"]), value, headers, False
 
 
 def _insistently(end_transaction: Any) -> None:
