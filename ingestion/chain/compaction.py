@@ -26,7 +26,7 @@ from ingestion.chain.archive import (
 from ingestion.chain.slot import Chain, SlotFooter, slot_name
 from ingestion.chain.walk import SlotReader, find_chains, walk
 from tickhouse.bar import LANDED_SCHEMA
-from tickhouse.storage import Storage
+from tickhouse.storage import ObjectMissingError, Storage
 
 ARCHIVE_ROWS = 1_000_000
 ARCHIVE_SLOTS = 20_000
@@ -130,7 +130,12 @@ def _archive(storage: Storage, chain: Chain, footers: Sequence[SlotFooter]) -> A
     bars = encode_bars(rows)
     storage.put_if_absent(bars_key(chain, record), bars)
     storage.put_if_absent(footers_key(chain, record), encode_footers(footers))
-    prove(storage, chain, record)
+    try:
+        prove(storage, chain, record)
+    except ObjectMissingError:
+        if storage.exists(record_key(chain, record.position)):
+            return None  # we slept, and what we wrote was cleared away as that of the archive that does not stand
+        raise
     is_won = storage.put_if_absent(record_key(chain, record.position), record.encode())
     return Archived(chain, record, len(bars)) if is_won else None
 

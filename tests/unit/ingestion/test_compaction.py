@@ -330,3 +330,22 @@ def landed(feed: SyntheticFeed) -> pa.Table:
     origins = {field.name: pa.nulls(len(offsets), field.type) for field in ORIGIN_SCHEMA}
     columns = dict(zip(bars.column_names, bars.columns, strict=True)) | lineage | origins
     return pa.table(columns).select(LANDED_SCHEMA.names).cast(LANDED_SCHEMA)
+
+
+@pytest.mark.parametrize("last_words", ["bars/", "slots/"])
+def test_a_compaction_that_sleeps_while_another_makes_the_archive_lets_that_stand(
+    last_words: str, storage: LocalStorage, tmp_path: Path
+) -> None:
+    """Found by the crash test: what the sleeper had written was cleared away, and it failed to prove it."""
+
+    class Sleepy(LocalStorage):
+        def put_if_absent(self, key: str, data: bytes) -> bool:
+            is_stored = super().put_if_absent(key, data)
+            if last_words in key:
+                compact_chain(storage, CHAIN, WHOLE)
+            return is_stored
+
+    before, bars = walked(storage), read_all(storage)
+    assert compact_chain(Sleepy(tmp_path), CHAIN, ArchiveSize(rows=20)) == []
+    assert walked(storage) == before
+    assert read_all(storage).equals(bars)
