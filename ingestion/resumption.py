@@ -11,6 +11,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from ingestion.bookmark import Bookmark
+from ingestion.hung_call import HungError, call_within
 from ingestion.outage import Outage
 from ingestion.outbox import STOP_SECONDS, Outbox
 from ingestion.pace import choose_pace
@@ -28,6 +29,7 @@ ABANDONED_SECONDS = 30.0
 """Kafka aborts a killed replay's transaction after so long, unless it is resumed before. Until then its readers wait there."""
 
 _CALL_SECONDS = 1.0
+_HUNG_SECONDS = 10.0
 _PAUSE_SECONDS = 1.0
 _PASSING = {
     KafkaError._TIMED_OUT,
@@ -105,6 +107,8 @@ class _Resumption:
         started = time.monotonic()
         self._until_done(self._forget_place if restart else lambda _outbox: None)
         resumed_at = self._committed
+        if self._outbox is None:  # told to stop before Kafka answered
+            return ReplayReport(0, 0, 0, time.monotonic() - started)
         log.info("replay goes on" if resumed_at else "replay begins", at=resumed_at, of=self._goal, bookmark=self._bookmark.name)
         self._teller.tell(resumed_at, is_last=True)
         self._until_done(self._send_all)
@@ -123,6 +127,11 @@ class _Resumption:
                     self._outbox.discard()
                     self._outbox = None
                 self._judge(error)
+            except HungError as error:
+                self._outbox = None
+                log.warning(
+                    "a client of Kafka hangs; the next goes on at what is committed", reason=str(error), at=self._committed
+                )
             if self._stop.wait(_PAUSE_SECONDS):
                 return None
 
@@ -134,8 +143,12 @@ class _Resumption:
             self._settings, self._stop, on_wait=self._tell, on_failure=self._note_failure, outage=self._outage, **client
         )
         self._refusal = None
-        self._insist(outbox, outbox.client.init_transactions)
-        self._insist(outbox, self._find_place)
+        try:
+            self._insist(outbox, outbox.client.init_transactions)
+            self._insist(outbox, self._find_place)
+        except KafkaException:
+            outbox.discard()  # it would go on asking, and shut its successor out
+            raise
         self._note_answer()
         return outbox
 
@@ -185,8 +198,9 @@ class _Resumption:
     def _commit(self, outbox: Outbox) -> None:
         if self._commit_due is None:
             return
-        # Asked once: called again after a time-out, this one was seen never to return.
-        outbox.client.send_offsets_to_transaction(*self._bookmark.at(self._position), STOP_SECONDS)
+        place = self._bookmark.at(self._position)
+        # Asked once: after a time-out it was seen to return no more. Nor does it always when the broker goes meanwhile.
+        call_within(_HUNG_SECONDS, lambda: outbox.client.send_offsets_to_transaction(*place, STOP_SECONDS))
         self._insist(outbox, outbox.client.commit_transaction)
         self._committed, self._commit_due = self._position, None
         self._note_answer()
@@ -196,7 +210,7 @@ class _Resumption:
         began = time.monotonic()
         while True:
             try:
-                return call(_CALL_SECONDS)
+                return call_within(_HUNG_SECONDS, lambda: call(_CALL_SECONDS))
             except KafkaException as error:
                 reason, waited = error.args[0], time.monotonic() - began
                 is_passing = not reason.txn_requires_abort() and (reason.retriable() or reason.code() in _PASSING)
@@ -229,7 +243,7 @@ class _Resumption:
         if not (reason.fatal() or reason.txn_requires_abort() or reason.retriable() or reason.code() in _PASSING):
             raise error
         if not self._stop.is_set():
-            log.warning("Kafka has lost a transaction; its bars are sent again", reason=reason.str(), at=at)
+            log.warning("a client of Kafka failed; the next goes on at what is committed", reason=reason.str(), at=at)
 
     def _is_shut_out(self) -> bool:
         """Whether it was another replay: Kafka also shuts out one that it did not hear of for too long."""
