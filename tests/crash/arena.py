@@ -87,10 +87,11 @@ class Arena:
         return f"{self.settings.kafka.group}-{self._groups}"
 
     def kill(self, worker: Worker) -> None:
-        """Kill it wherever it is."""
+        """Kill it wherever it is; what lands from now on lands by others."""
         assert worker.exit_code is None, f"it ended by itself with {worker.exit_code}\n{worker.told()}"
         worker.kill()
         self.harm["at random"] += 1
+        self.lay_litter()
 
     def wait_for_trap(self, worker: Worker) -> None:
         """Until the trap has killed it."""
@@ -124,7 +125,7 @@ class Arena:
         self._scatter(found)
 
     def lay_litter(self) -> None:
-        """Lay it around whatever has landed."""
+        """Lay it around whatever has landed; growth is counted anew."""
         self._scatter(self._new_slots())
 
     def settle(self) -> Balance:

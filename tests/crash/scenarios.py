@@ -98,6 +98,7 @@ def thawed_after_compaction(arena: Arena) -> None:
 
 
 def freeze_one(arena: Arena, point: str) -> Ingestor:
+    """An ingestor that is frozen; what lands from now on lands by others."""
     if point == ANYWHERE:
         sleeper = arena.start()
         arena.wait_for_growth()
@@ -106,6 +107,7 @@ def freeze_one(arena: Arena, point: str) -> Ingestor:
         sleeper = arena.start(trap(arena, point, signal.SIGSTOP))
         sleeper.wait_until_frozen()
     arena.harm[f"frozen {point}"] += 1
+    arena.lay_litter()
     return sleeper
 
 
