@@ -38,6 +38,8 @@ def join_group(settings: Settings) -> Consumer:
             "heartbeat.interval.ms": int(SESSION_SECONDS * 1000 / 4),
             "enable.partition.eof": True,  # tells where offsets without messages end
             "queued.max.messages.kbytes": PREFETCHED_KBYTES,
+            # What to wait for when that much is fetched ahead: librdkafka's second would leave a backlog idle.
+            "fetch.queue.backoff.ms": 10,
             "on_commit": _on_commit,
             "error_cb": _Complaints(),
         },
