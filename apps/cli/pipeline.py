@@ -10,10 +10,23 @@ from apps.cli.start import start
 
 _PANEL = "Data through"
 
+_COMPACT_HELP = """
+Merge landed slots into archives: few large files, sorted by symbol and time, of 8 to 10 bytes a bar.
+
+A slot is deleted once its archive is durable and was read back bar for bar. Ingestors and builds may go on meanwhile. Killed
+at any moment it loses nothing, and the next one finishes.
+
+  tickhouse compact          whole archives only: 1,000,000 bars or 20,000 slots
+  tickhouse compact --all    what is left over too; such an archive stays small
+
+Run it once a day, say. It needs 0.7 GB of memory for a million bars an archive.
+"""
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command(rich_help_panel=_PANEL)(build)
+    app.command(rich_help_panel=_PANEL, help=_COMPACT_HELP)(compact)
     app.command(rich_help_panel=_PANEL)(dagster)
     app.command(rich_help_panel=_PANEL)(status)
 
@@ -23,6 +36,17 @@ def build() -> None:
     from transform.build import run_build
 
     run_build(start(), on_stage=typer.echo)
+
+
+def compact(
+    is_partial: Annotated[bool, typer.Option("--all", help="Archive also what does not fill an archive.")] = False,
+    rows: Annotated[int, typer.Option(min=1, help="Bars that fill an archive; memory grows with them.")] = 1_000_000,
+) -> None:
+    """Its help is `_COMPACT_HELP`."""
+    from apps.cli.compacting import compact_with_progress
+    from ingestion.chain.compaction import ArchiveSize
+
+    compact_with_progress(start(), ArchiveSize(rows=rows, is_partial=is_partial))
 
 
 def dagster() -> None:

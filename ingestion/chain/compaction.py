@@ -40,7 +40,7 @@ class ArchiveUnprovenError(RuntimeError):
 class ArchiveSize:
     """An archive is made of slots that have at least so many rows together, or are so many; `is_partial` makes one of fewer too.
 
-    What is read and sorted at once is one archive: about 0.5 kB of memory a row.
+    One archive is read and sorted at a time: about 0.7 kB of memory a row.
     """
 
     rows: int = ARCHIVE_ROWS
@@ -118,16 +118,7 @@ def _next_run(storage: Storage, chain: Chain, size: ArchiveSize) -> list[SlotFoo
 
 def _archive(storage: Storage, chain: Chain, footers: Sequence[SlotFooter]) -> Archived | None:
     """Put the archive of these slots; None when another compaction was first, whose archive stands."""
-    rows = _landed_rows(storage, chain, footers)
-    record = ArchiveRecord(
-        position=footers[0].position,
-        next_offset=footers[-1].next_offset,
-        last_position=footers[-1].position,
-        slots=len(footers),
-        rows=rows.num_rows,
-        checksum=checksum_of(rows, footers),
-    )
-    bars = encode_bars(rows)
+    record, bars = _merge(storage, chain, footers)
     storage.put_if_absent(bars_key(chain, record), bars)
     storage.put_if_absent(footers_key(chain, record), encode_footers(footers))
     try:
@@ -138,6 +129,20 @@ def _archive(storage: Storage, chain: Chain, footers: Sequence[SlotFooter]) -> A
         raise
     is_won = storage.put_if_absent(record_key(chain, record.position), record.encode())
     return Archived(chain, record, len(bars)) if is_won else None
+
+
+def _merge(storage: Storage, chain: Chain, footers: Sequence[SlotFooter]) -> tuple[ArchiveRecord, bytes]:
+    """The record of these slots, and the file of their bars."""
+    rows = _landed_rows(storage, chain, footers)
+    record = ArchiveRecord(
+        position=footers[0].position,
+        next_offset=footers[-1].next_offset,
+        last_position=footers[-1].position,
+        slots=len(footers),
+        rows=rows.num_rows,
+        checksum=checksum_of(rows, footers),
+    )
+    return record, encode_bars(rows)
 
 
 def prove(storage: Storage, chain: Chain, record: ArchiveRecord) -> None:

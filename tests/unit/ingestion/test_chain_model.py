@@ -163,7 +163,11 @@ def test_in_every_schedule_a_chain_that_grows_behind_its_archive_is_whole(tmp_pa
 
 
 def test_in_every_schedule_two_compactions_beside_each_other_are_as_good_as_one(tmp_path: Path) -> None:
-    writers = {"writer": writer(2, 1), "compactor": compactor, "rival": compactor}
+    def rival(storage: Storage, _knows: None) -> Done:
+        compact_chain(storage, CHAIN, ArchiveSize(rows=1))
+        return Done()
+
+    writers = {"writer": writer(2, 1), "compactor": compactor, "rival": rival}
     assert explorer(MemoryStorage(tmp_path), writers, failures=0).explore().states > 1_000
 
 
