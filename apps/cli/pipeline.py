@@ -11,7 +11,7 @@ from apps.cli.start import start
 _PANEL = "Data through"
 
 _COMPACT_HELP = """
-Merge landed slots into archives: few large files, sorted by symbol and time, of 8 to 10 bytes a bar.
+Merge landed slots into archives: few large files, sorted by symbol and time, of about 8 bytes a bar.
 
 A slot is deleted once its archive is durable and was read back bar for bar. Ingestors and builds may go on meanwhile. Killed
 at any moment it loses nothing, and the next one finishes.

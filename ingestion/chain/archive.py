@@ -19,11 +19,12 @@ from ingestion.chain.slot import Chain, Genesis, SlotFooter, as_landed, slot_nam
 from tickhouse.storage import Storage
 
 _ROW_ORDER = [(name, "ascending") for name in ("symbol", "interval", "ts", "offset")]
-_ENCODINGS = {"volume": "BYTE_STREAM_SPLIT"} | dict.fromkeys(
-    ("ts", "produced_at", "offset", "kafka_timestamp"), "DELTA_BINARY_PACKED"
-)
-_ROW_GROUP_ROWS = 2_000_000
-_DICTIONARY_BYTES = 8 * 1024 * 1024
+_ENCODINGS = {
+    **dict.fromkeys(("open", "high", "low", "close", "adj_close"), "PLAIN"),
+    **dict.fromkeys(("ts", "produced_at", "offset", "kafka_timestamp"), "DELTA_BINARY_PACKED"),
+    "volume": "BYTE_STREAM_SPLIT",
+}
+_ROW_GROUP_ROWS = 100_000
 _FOOTERS = pa.schema(
     [
         pa.field("position", pa.int64(), nullable=False),
@@ -147,7 +148,6 @@ def encode_bars(rows: pa.Table) -> bytes:
         compression="zstd",
         compression_level=15,
         use_dictionary=[name for name in rows.column_names if name not in _ENCODINGS],
-        dictionary_pagesize_limit=_DICTIONARY_BYTES,
         column_encoding=_ENCODINGS,
     )
     return sink.getvalue()
