@@ -16,6 +16,7 @@ from ingestion.chain.slot import Chain
 from ingestion.chain.walk import walk
 from ingestion.lander import PartitionLander
 from ingestion.landing import Landing
+from ingestion.metrics import IngestorMetrics
 from tickhouse.storage import StorageRefusedError, StorageUnavailableError
 from tickhouse.storage.local import LocalStorage
 
@@ -64,7 +65,8 @@ def finish(landing: Landing, mine: PartitionLander) -> None:
 
 
 def test_a_storage_that_does_not_answer_is_asked_again_until_it_does(tmp_path: Path) -> None:
-    mine, landing = lander(tmp_path, failures=3), Landing(lambda: None)
+    metrics = IngestorMetrics("bars")
+    mine, landing = lander(tmp_path, failures=3), Landing(lambda: None, metrics)
     read(mine, 0, 1)
     landing.begin(mine)
     assert landing.is_busy(mine)
@@ -75,11 +77,12 @@ def test_a_storage_that_does_not_answer_is_asked_again_until_it_does(tmp_path: P
     landing.begin(mine)
     finish(landing, mine)
     assert landed(tmp_path) == [(0, 2), (2, 3)]
+    assert metrics.registry.get_sample_value("tickhouse_ingestor_retries_total", {"of": "storage"}) == 3
     landing.close()
 
 
 def test_what_is_given_up_is_let_go_and_the_threads_end(tmp_path: Path) -> None:
-    mine, landing = lander(tmp_path, failures=10**9), Landing(lambda: None)
+    mine, landing = lander(tmp_path, failures=10**9), Landing(lambda: None, IngestorMetrics("bars"))
     read(mine, 0)
     landing.begin(mine)
     assert mine._storage.tried.wait(30)  # type: ignore[attr-defined]
@@ -90,7 +93,8 @@ def test_what_is_given_up_is_let_go_and_the_threads_end(tmp_path: Path) -> None:
 
 
 def test_an_error_that_will_not_pass_is_told(tmp_path: Path) -> None:
-    mine, landing = lander(tmp_path, failures=1, error=StorageRefusedError("forbidden")), Landing(lambda: None)
+    mine = lander(tmp_path, failures=1, error=StorageRefusedError("forbidden"))
+    landing = Landing(lambda: None, IngestorMetrics("bars"))
     read(mine, 0)
     landing.begin(mine)
     with pytest.raises(StorageRefusedError, match="forbidden"):
@@ -102,7 +106,7 @@ def test_nothing_lands_that_the_check_refuses(tmp_path: Path) -> None:
     def refuse() -> None:
         raise RuntimeError("another topic")
 
-    mine, landing = lander(tmp_path), Landing(refuse)
+    mine, landing = lander(tmp_path), Landing(refuse, IngestorMetrics("bars"))
     read(mine, 0)
     landing.begin(mine)
     with pytest.raises(RuntimeError, match="another topic"):
