@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import structlog
-from chain_slots import BEGUN_AT, CHAIN, walked
+from chain_slots import BEGUN_AT, CHAIN, land, walked
 from ingesting import bar_message
 from memory_storage import MemoryStorage
 from schedules import Done, Explorer, Program
@@ -54,12 +54,16 @@ def writer(messages: int, batch: int) -> Program:
     return run
 
 
-def compactor(storage: Storage, _knows: None) -> Done:
-    """Compacts, and again if it could not."""
-    while True:
-        with suppress(StorageUnavailableError):
-            compact_chain(storage, CHAIN, ArchiveSize(rows=2))
-            return Done()
+def compactor(rows: int) -> Program:
+    """Compacts into archives of so many rows, and again if it could not."""
+
+    def run(storage: Storage, _knows: None) -> Done:
+        while True:
+            with suppress(StorageUnavailableError):
+                compact_chain(storage, CHAIN, ArchiveSize(rows=rows))
+                return Done()
+
+    return run
 
 
 def reader(storage: Storage, seen: Seen | None) -> Seen | Done:
@@ -150,7 +154,7 @@ def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_in_every_schedule_with_one_failure_anywhere_each_message_lands_once_and_every_reader_sees_so(tmp_path: Path) -> None:
-    writers = {"slow": writer(2, 1), "fast": writer(2, 2), "compactor": compactor}
+    writers = {"slow": writer(2, 1), "fast": writer(2, 2), "compactor": compactor(2)}
     found = explorer(MemoryStorage(tmp_path), writers, failures=1).explore()
     assert found.states > 10_000
     assert found.storages > 20
@@ -158,17 +162,17 @@ def test_in_every_schedule_with_one_failure_anywhere_each_message_lands_once_and
 
 
 def test_in_every_schedule_a_chain_that_grows_behind_its_archive_is_whole(tmp_path: Path) -> None:
-    writers = {"slow": writer(3, 1), "fast": writer(3, 3), "compactor": compactor}
+    writers = {"slow": writer(3, 1), "fast": writer(3, 3), "compactor": compactor(2)}
     assert explorer(MemoryStorage(tmp_path), writers, failures=0).explore().states > 5_000
 
 
 def test_in_every_schedule_two_compactions_beside_each_other_are_as_good_as_one(tmp_path: Path) -> None:
-    def rival(storage: Storage, _knows: None) -> Done:
-        compact_chain(storage, CHAIN, ArchiveSize(rows=1))
-        return Done()
-
-    writers = {"writer": writer(2, 1), "compactor": compactor, "rival": rival}
-    assert explorer(MemoryStorage(tmp_path), writers, failures=0).explore().states > 1_000
+    start = MemoryStorage(tmp_path)
+    begin_chain(start, CHAIN, 0, BEGUN_AT)
+    for offset in range(2):
+        land(start, offset, offset + 1)
+    found = explorer(start, {"compactor": compactor(2), "rival": compactor(1)}, failures=0).explore()
+    assert found.ends > 100
 
 
 class Renaming(MemoryStorage):
@@ -215,6 +219,6 @@ def test_the_check_finds_a_compaction_that_deletes_more_than_it_archived(tmp_pat
 
 
 def check_finds(start: MemoryStorage, messages: int = 2) -> None:
-    writers = {"slow": writer(messages, 1), "fast": writer(messages, messages), "compactor": compactor}
+    writers = {"slow": writer(messages, 1), "fast": writer(messages, messages), "compactor": compactor(2)}
     with pytest.raises((AssertionError, ObjectMissingError)):
         explorer(start, writers, failures=0).explore()
