@@ -35,7 +35,6 @@ def configure_logging(settings: Settings) -> None:
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
     )
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if chosen.file is not None:
