@@ -45,11 +45,17 @@ _PASSING = {
     KafkaError.UNSTABLE_OFFSET_COMMIT,
 }
 
+_UNSETTLED = {KafkaError._TIMED_OUT, KafkaError.UNSTABLE_OFFSET_COMMIT}
+
 log = structlog.get_logger(__name__)
 
 
 class ReplayFencedError(RuntimeError):
     """Kafka takes no more messages from this replay: another one of the same feed has begun."""
+
+
+class ReplayUnsettledError(RuntimeError):
+    """Kafka does not say how far the replay has come: it left one of its transactions open."""
 
 
 class ReplayRefusedError(RuntimeError):
@@ -72,8 +78,8 @@ def resume_replay(
     goes away is waited for. Kafka forgets the place with the topic, and when nothing was added for its
     `offsets.retention.minutes` (seven days).
 
-    Raises ReplayFencedError, ReplayRefusedError, BrokerUnreachableError when no broker answers at the start, and what
-    reading the feed raises.
+    Raises ReplayFencedError, ReplayRefusedError, ReplayUnsettledError, BrokerUnreachableError when no broker answers at the
+    start, and what reading the feed raises.
     """
     topic = ensure_topic(settings)
     feed = TableFeed(bars) if isinstance(bars, pa.Table) else bars
@@ -145,11 +151,17 @@ class _Resumption:
         self._refusal = None
         try:
             self._insist(outbox, outbox.client.init_transactions)
+            self._note_answer()
             self._insist(outbox, self._find_place)
-        except KafkaException:
+        except KafkaException as error:
             outbox.discard()  # it would go on asking, and shut its successor out
+            if error.args[0].code() in _UNSETTLED and not (self._outage.is_on or self._stop.is_set()):
+                raise ReplayUnsettledError(
+                    f"Kafka answers, but for {ABANDONED_SECONDS:g} s it has not told how far this replay has come: a broker that "
+                    "is killed within a commit can leave a transaction open. Readers of what is committed wait there too, until "
+                    f"`kafka-transactions.sh find-hanging` and `abort` have ended it. Group: {self._bookmark.name}"
+                ) from None
             raise
-        self._note_answer()
         return outbox
 
     def _find_place(self, seconds: float) -> None:
