@@ -42,6 +42,7 @@ def join_group(settings: Settings) -> Consumer:
             "fetch.queue.backoff.ms": 10,
             "on_commit": _on_commit,
             "error_cb": _Complaints(),
+            "log_level": 2,  # its errors come to the line above, and in the log again for every try to connect
         },
         logger=logging.getLogger(__name__),
     )

@@ -44,6 +44,10 @@ class Lake:
         self.storage: Storage = open_storage(self.settings)
         self.storage.put_if_absent(self.chain.genesis_key, Genesis(0, BEGUN_AT).encode())
 
+    def pass_over(self, offsets: int) -> None:
+        """Land a slot that covers so many offsets and holds no bar, as a transaction's markers do."""
+        self._put(LANDED_SCHEMA.empty_table(), self.position + offsets)
+
     def land(self, bars: pd.DataFrame | Sequence[dict[str, Any]]) -> None:
         """Land the bars as one slot. Missing fields get plausible values."""
         given = pd.DataFrame(bars).reset_index(drop=True)
@@ -62,9 +66,12 @@ class Lake:
         }
         whole = given.assign(**{name: value for name, value in defaults.items() if name not in given})
         rows = pa.Table.from_pandas(whole, schema=LANDED_SCHEMA, preserve_index=False)
+        self._put(rows, self.position + len(given))
+
+    def _put(self, rows: pa.Table, next_offset: int) -> None:
         footer = SlotFooter(
             position=self.position,
-            next_offset=self.position + len(given),
+            next_offset=next_offset,
             rows=rows.num_rows,
             dead_letters=0,
             dead_letter_key=None,

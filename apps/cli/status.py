@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from apps.cli.readiness import is_listening
-from ingestion.chain.slot import DEAD_LETTER, Chain, SlotFooter
-from ingestion.chain.walk import find_chains, read_genesis, walk
+from ingestion.chain.slot import DEAD_LETTER, GENESIS, LANDING, Chain, SlotFooter, slot_name
+from ingestion.chain.walk import find_chains, read_footer, read_genesis, walk
 from ingestion.ends import committed_slots, topic_ends
 from ingestion.loss import given_up
 from ingestion.topic import BrokerUnreachableError, TopicMissingError, describe_topic
@@ -21,6 +22,7 @@ from transform.validation.record import validated_end
 from transform.validation.refusal import Refusal, read_refusal
 
 _ANSWER_SECONDS = 3.0
+_LOOKED_BACK = 64
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class KafkaSide:
 
 @dataclass(frozen=True)
 class LastSlot:
-    """The slot a chain ends with. `newest_at` (UTC) is when Kafka took its newest bar; None for a slot without bars."""
+    """The last slot of a chain that holds bars. `newest_at` (UTC) is when Kafka took the newest; None when nothing tells."""
 
     footer: SlotFooter
     newest_at: datetime | None
@@ -74,11 +76,12 @@ class PartitionStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Every landed partition, the newest snapshot (None before the first), and why Kafka's side is missing if it is."""
+    """Every landed partition, the newest snapshot (None before the first), why Kafka's side is missing, where was looked."""
 
     partitions: tuple[PartitionStatus, ...]
     manifest: Manifest | None
     kafka_unknown: str | None = None
+    landing: str | None = None
 
 
 def read_kafka_side(settings: Settings) -> KafkaSide:
@@ -102,12 +105,13 @@ def read_status(storage: Storage, kafka: KafkaSide) -> Status:
         start = published.get(chain.path)
         published_end = read_genesis(storage, chain).position if start is None else start
         partitions.append(_partition(storage, chain, published_end, kafka if chain.topic_id == kafka.topic_id else KafkaSide()))
-    return Status(tuple(partitions), manifest, kafka.unknown)
+    return Status(tuple(partitions), manifest, kafka.unknown, storage.uri(LANDING))
 
 
 def _partition(storage: Storage, chain: Chain, published_end: int, kafka: KafkaSide) -> PartitionStatus:
     footers = _footers(storage, chain, published_end, kafka.slots.get(chain.partition))
     landed_end = footers[-1].next_offset if footers else published_end
+    last = _last_with_bars(storage, chain, footers)
     validated = validated_end(storage, chain, published_end)
     return PartitionStatus(
         chain=chain,
@@ -115,7 +119,7 @@ def _partition(storage: Storage, chain: Chain, published_end: int, kafka: KafkaS
         landed_end=landed_end,
         validated_end=validated,
         published_end=published_end,
-        last_slot=LastSlot(footers[-1], _newest_at(storage, chain, footers[-1])) if footers else None,
+        last_slot=None if last is None else LastSlot(last, _newest_at(storage, chain, last)),
         dead_letter_files=sum(1 for _name in storage.list_after(f"{DEAD_LETTER}/{chain.path}")),
         given_up=tuple(given_up(storage, chain)),
         refusal=read_refusal(storage, chain, validated) if validated < landed_end else None,
@@ -127,6 +131,24 @@ def _footers(storage: Storage, chain: Chain, published_end: int, hint: int | Non
     if hint is not None and (found := [slot.footer for slot in walk(storage, chain, hint)]):
         return found
     return [slot.footer for slot in walk(storage, chain, published_end)]
+
+
+def _last_with_bars(storage: Storage, chain: Chain, footers: list[SlotFooter]) -> SlotFooter | None:
+    """The last slot that holds bars, not a transaction's markers alone; else the last one, None without any.
+
+    Looked for by name a little way back: a walk goes forward only, and this is for display.
+    """
+    for footer in reversed(footers):
+        if footer.rows:
+            return footer
+    if not footers:
+        return None
+    before = [name for name in storage.list_after(chain.folder) if name < slot_name(footers[0].position)]
+    for name in reversed(before[-_LOOKED_BACK:]):
+        found = None if name == GENESIS else read_footer(storage, chain, int(Path(name).stem))
+        if found is not None and found.rows:
+            return found
+    return footers[-1]
 
 
 def _newest_at(storage: Storage, chain: Chain, footer: SlotFooter) -> datetime | None:

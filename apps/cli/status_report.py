@@ -14,10 +14,10 @@ from ingestion.chain.slot import Chain, SlotFooter
 from transform.snapshot.manifest import Manifest
 from transform.validation.refusal import Refusal
 
-_NOTHING = "Nothing has landed yet. Start `tickhouse ingest`, then `tickhouse replay sample`."
+_NOTHING = "Nothing has landed yet at {}. Start `tickhouse ingest`, then `tickhouse replay sample`."
 _CAPTION = """
 Everything below an offset has come through that stage; lag is what Kafka holds above what has landed.
-Last slot: its bars. Age: since Kafka took the newest of them.
+Last slot: its bars, of the last that has any. Age: since Kafka took the newest of them.
 """
 _COLUMNS = ("in Kafka", "landed", "lag", "last slot", "age", "validated", "published")
 
@@ -27,7 +27,7 @@ def status_report(status: Status, now: datetime, hint: str | None = None) -> Gro
     unknown = [] if status.kafka_unknown is None else [f"Without Kafka's side: {status.kafka_unknown}"]
     hints = [] if hint is None else [hint]
     if not status.partitions:
-        return Group(*map(Text, [_NOTHING, *unknown, *hints]))
+        return Group(*map(Text, [_NOTHING.format(status.landing), *unknown, *hints]))
     table = Table(box=None, padding=(0, 1), pad_edge=False, collapse_padding=True, caption=_CAPTION, caption_justify="left")
     table.add_column("partition", no_wrap=True)
     for column in _COLUMNS:

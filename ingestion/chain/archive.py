@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingestion.chain.slot import Chain, Genesis, SlotFooter, as_landed, slot_name
+from ingestion.chain.slot import ARCHIVE, Chain, Genesis, SlotFooter, as_landed, slot_name
 from tickhouse.storage import Storage
 
 _ROW_ORDER = [(name, "ascending") for name in ("symbol", "interval", "ts", "offset")]
@@ -63,12 +63,12 @@ class ArchiveRecord:
 
 def archive_folder(chain: Chain) -> str:
     """The folder of the chain's archive records, which nothing else lies directly in."""
-    return f"{chain.folder}/archive"
+    return f"{ARCHIVE}/{chain.path}"
 
 
 def contents_folders(chain: Chain) -> tuple[str, str]:
-    """The folders of the files that hold archived bars, and archived footers."""
-    return f"{archive_folder(chain)}/bars", f"{archive_folder(chain)}/slots"
+    """The folders of the files that hold archived bars, which lie with the slots for engines that read folders, and footers."""
+    return f"{chain.folder}/archive", f"{archive_folder(chain)}/slots"
 
 
 def record_key(chain: Chain, position: int) -> str:

@@ -18,6 +18,7 @@ from tickhouse.bar import LANDED_SCHEMA
 
 LANDING = "landing"
 DEAD_LETTER = "dead_letter"
+ARCHIVE = "archive"
 GENESIS = "_genesis.json"
 _FOOTER_KEY = b"tickhouse.slot"
 _CHAIN_PATH = re.compile(r"topic=([^/]+)/id=([^/]+)/partition=(\d+)")

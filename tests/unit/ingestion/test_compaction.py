@@ -13,7 +13,7 @@ import pytest
 from chain_slots import BEGUN_AT, CHAIN, bars_at, footer_of, land, read_all, walked
 from memory_storage import MemoryStorage
 
-from ingestion.chain.archive import archive_folder, bars_key, decode_bars, encode_bars, newest_record
+from ingestion.chain.archive import bars_key, contents_folders, decode_bars, encode_bars, newest_record
 from ingestion.chain.compaction import ArchiveSize, ArchiveUnprovenError, compact, compact_chain, prove
 from ingestion.chain.put import ChainEnd, begin_chain, find_end, put_slot
 from ingestion.chain.slot import SlotFooter, encode_slot, slot_name
@@ -204,7 +204,7 @@ class Corrupting(MemoryStorage):
     """Stores other bars than it was given, in silence."""
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
-        if "/bars/" in key:
+        if "/archive/" in key:
             bars = decode_bars(data)
             doubled = pc.multiply(bars["volume"], 2.0)
             data = encode_bars(bars.set_column(bars.column_names.index("volume"), LANDED_SCHEMA.field("volume"), doubled))
@@ -215,7 +215,7 @@ def test_an_archive_that_does_not_read_back_as_its_slots_costs_no_slot(storage: 
     objects = {str(path.relative_to(storage.root)): path.read_bytes() for path in storage.root.rglob("*") if path.is_file()}
     corrupting = Corrupting(tmp_path, objects)
     before = walked(corrupting)
-    with pytest.raises(ArchiveUnprovenError, match=r"bars/0{19}5-"):
+    with pytest.raises(ArchiveUnprovenError, match=r"archive/0{19}5-"):
         compact_chain(corrupting, CHAIN, WHOLE)
     assert newest_record(corrupting, CHAIN) is None
     assert len(slot_files(corrupting)) == 8
@@ -245,7 +245,7 @@ def test_an_archive_is_plain_parquet_in_the_landed_types(storage: LocalStorage) 
 
 
 def test_what_a_killed_compaction_wrote_for_an_archive_that_another_made_goes(storage: LocalStorage) -> None:
-    names = [f"{archive_folder(CHAIN)}/{kind}/{slot_name(5)}-{'0' * 32}.parquet" for kind in ("bars", "slots")]
+    names = [f"{folder}/{slot_name(5)}-{'0' * 32}.parquet" for folder in contents_folders(CHAIN)]
     for name in names:
         storage.put_if_absent(name, b"half")
     (first, _second) = compact_chain(storage, CHAIN, TEN_ROWS)

@@ -72,6 +72,16 @@ def test_lag_last_slot_and_its_age_are_told_by_partition(lake: Lake) -> None:
     assert line.split() == ["bars", "/", "0", "9", "5", "4", "1", "5.0", "s", "2", "0"]
 
 
+def test_slots_without_bars_hide_neither_the_last_that_has_some_nor_its_age(lake: Lake) -> None:
+    lake.land([bar("A", 1, 1.0, kafka_timestamp=pd.Timestamp(NOW - timedelta(seconds=5)))])
+    for _ in range(3):
+        lake.pass_over(1)
+    [partition] = read_status(lake.storage, kafka(end=4, last_slot=3)).partitions
+    assert partition.landed_end == 4
+    assert partition.last_slot is not None
+    assert (partition.last_slot.footer.rows, partition.last_slot.age(NOW)) == (1, timedelta(seconds=5))
+
+
 def test_with_the_groups_hint_only_the_end_of_a_chain_is_read(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     land_bars(lake, 50)
     read = []
