@@ -42,6 +42,11 @@ def prepare_to_fork() -> None:
         os.environ["PYTHONPATH"] = before
 
 
+def die_with_parent() -> None:
+    """However the parent ends, this process is killed by the kernel then, also when it is frozen."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+
+
 class Worker:
     """A process that does `work` under `settings`, with a trap laid or none. What it says goes to `log`."""
 
@@ -145,7 +150,7 @@ def _compact_on() -> int:
 
 def _run(work: Callable[[], int], environment: dict[str, str], log: Path, trap: Trap | None) -> None:
     """What the forked process does."""
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    die_with_parent()
     with log.open("ab", buffering=0) as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
