@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from apps.cli.asking import ask
 from apps.cli.start import start
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from tickhouse.settings import Settings
 
 _HELP = """
-Dead letters: messages that are no bars. They are kept byte for byte, and can be mended and sent again.
+Dead letters: messages that are no bars.
+
+They are kept byte for byte, and can be mended and sent again.
 
   tickhouse dlq list --waiting             what waits, the newest first
   tickhouse dlq show 0/1234                the one at partition 0, offset 1234
@@ -132,7 +135,8 @@ def dlq_replay(
     wish = parse_wish(places or [], _search(stage, partition, since), is_all=is_all, is_again=again)
     mending = parse_mending(value, header or [], wish.places)
     settings, book = _open(topic)
-    replay_letters(settings, book, wish, mending, confirm=lambda question: yes or _ask(question), is_dry=dry_run)
+    otherwise = "say --yes, or --dry-run to see which"
+    replay_letters(settings, book, wish, mending, confirm=lambda question: yes or ask(question, otherwise), is_dry=dry_run)
 
 
 def _search(stage: str | None, partition: int | None, since: str | None, landed: bool | None = None) -> Search:
@@ -149,9 +153,3 @@ def _open(topic: str | None) -> tuple[Settings, LetterBook]:
 
     settings = start("kafka", topic=topic)
     return settings, LetterBook(open_storage(settings), settings.kafka.topic)
-
-
-def _ask(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise ValueError(f"{question} Nobody is there to ask: say --yes, or --dry-run to see which")
-    return typer.confirm(question)

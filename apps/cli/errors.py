@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import select
+import sys
 from typing import Any
 
 import typer
@@ -18,13 +21,18 @@ class Commands(TyperGroup):
     """A group of commands whose errors end in a line on standard error and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. A ValueError exits with `REFUSED`, any other error with `FAILED`."""
+        """Run the command. A ValueError exits with `REFUSED`, any other error with `FAILED`.
+
+        Who reads the output may have had enough of it (`| head`): then it ends, and nothing is said.
+        """
         try:
-            return super().invoke(ctx)
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
+            return answer
         except (Exit, Abort, TyperException):
             raise
         except Exception as error:
-            if _is_debugging(ctx):
+            if _is_debugging(ctx) or (isinstance(error, BrokenPipeError) and _is_output_closed()):
                 raise
             typer.echo(f"tickhouse: {describe_error(error)}", err=True)
             raise Exit(REFUSED if isinstance(error, ValueError) else FAILED) from None
@@ -51,6 +59,17 @@ def _refusal(entry: dict[str, Any], group: str | None) -> str:
     reason = entry["msg"].removeprefix("Value error, ")
     given = "" if isinstance(entry["input"], dict) else f" (given: {entry['input']!r})"
     return f"setting {name}: {reason}{given}" if name else reason
+
+
+def _is_output_closed() -> bool:
+    """Whether nobody reads our output any more: then it was this that broke, which typer ends without a word."""
+    try:
+        output = sys.stdout.fileno()
+    except io.UnsupportedOperation:  # it is no file but a test's
+        return False
+    poll = select.poll()
+    poll.register(output, 0)  # an error is told whether asked for or not
+    return bool(poll.poll(0))
 
 
 def _is_debugging(ctx: Any) -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from apps.cli.asking import ask
 from apps.cli.start import start
 
 _PANEL = "Data in"
@@ -49,11 +50,17 @@ def topic_adopt(yes: Annotated[bool, typer.Option("--yes", help="Give them up wi
     """Go on where Kafka dropped messages before they landed: shows which, asks, and gives them up for good."""
     from apps.cli.adopting import adopt_topic
 
-    adopt_topic(start(), confirm=lambda question: yes or typer.confirm(question), say=typer.echo)
+    adopt_topic(start(), confirm=lambda question: yes or ask(question, "say --yes to go on"), say=typer.echo)
 
 
 def ingest() -> None:
-    """Land what the topic holds, and all that comes, as Parquet: exactly once, until Ctrl-C."""
+    """Land what the topic holds, and all that comes, as Parquet: exactly once, until Ctrl-C.
+
+    Run several, here or on other machines: each takes some partitions, and when one dies the others take over.
+    metrics.port (TICKHOUSE_METRICS__PORT) serves its metrics and health; two on one machine need two.
+
+    What may pass is waited for. Exit codes: 0 told to end, 1 somebody must decide, 2 a setting was refused.
+    """
     from apps.cli.ending import stop_on_signals
     from ingestion.ingestor import run_ingestor
 

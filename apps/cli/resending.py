@@ -30,10 +30,13 @@ class Wish:
 
 
 def parse_mending(value: Path | None, headers: Sequence[str], places: Sequence[str]) -> Mending:
-    """What the options --value and --header say. Raises ValueError when they cannot be, OSError when there is no such file."""
+    """What the options --value and --header say. Raises ValueError when they cannot be, or the file cannot be read."""
     if value is not None and len(places) != 1:
         raise ValueError("--value mends one letter: name its place, and no other")
-    return Mending(None if value is None else value.read_bytes(), tuple(map(parse_header, headers)))
+    try:
+        return Mending(None if value is None else value.read_bytes(), tuple(map(parse_header, headers)))
+    except OSError as error:
+        raise ValueError(f"--value {value} cannot be read: {error.strerror}") from None
 
 
 def parse_wish(places: Sequence[str], search: Search, *, is_all: bool, is_again: bool) -> Wish:

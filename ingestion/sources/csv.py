@@ -17,6 +17,7 @@ _NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 _BROKEN = (pa.ArrowInvalid, OSError)
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars (|)"}
 _HEADER_LINES = 1
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _BLOCK_BYTES = 4 * 1024 * 1024
 
 
@@ -57,7 +58,7 @@ class CsvFile:
         return BadCells(self.path.name, "line")
 
     def _broken(self, error: Exception) -> SourceError:
-        return SourceError(f"{self.path.name} cannot be read as CSV: {_with_line(self.path) or error}")
+        return _broken(self.path, error)
 
 
 def open_csv(path: Path, *, mapping: Mapping[str, str] | None = None, symbol: str | None = None) -> CsvFile:
@@ -65,14 +66,28 @@ def open_csv(path: Path, *, mapping: Mapping[str, str] | None = None, symbol: st
     try:
         with csv.open_csv(str(path)) as reader:
             header = list(reader.schema.names)
-    except _BROKEN as error:
-        raise SourceError(f"{path.name} cannot be read as CSV: {_with_line(path) or error}") from None
+    except (*_BROKEN, UnicodeDecodeError) as error:
+        raise _broken(path, error) from None
     if len(header) == 1 and (found := [name for sign, name in _OTHER_SEPARATORS.items() if sign in header[0]]):
         raise SourceError(
             f"{path.name} parts its columns by {found[0]}, and is read as parted by commas. "
             "Save it with commas, and with a point in its numbers: 1234.5"
         )
     return CsvFile(path, choose_mapping(header, given=mapping, symbol=symbol, where=path.name))
+
+
+def _broken(path: Path, error: Exception) -> SourceError:
+    if isinstance(error, UnicodeDecodeError) or "UTF8" in str(error) or _is_utf_16(path):
+        return SourceError(
+            f"{path.name} is not written in UTF-8, and is read as if it were. Save it as UTF-8, or convert it, "
+            f"from Latin-1 for example: iconv -f LATIN1 -t UTF-8 {path.name} > utf8-{path.name}"
+        )
+    return SourceError(f"{path.name} cannot be read as CSV: {_with_line(path) or error}")
+
+
+def _is_utf_16(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) in _UTF_16
 
 
 def _with_line(path: Path) -> Exception | None:

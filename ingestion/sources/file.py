@@ -88,7 +88,7 @@ def open_file(path: Path, options: FileOptions | None = None) -> Feed:
 def read_bars(path: Path, options: FileOptions | None = None) -> pa.Table:
     """All bars of a file in `FEED_SCHEMA`, ordered by (ts, symbol).
 
-    Raises SourceError when the file cannot be read as bars, FileNotFoundError when there is none.
+    Raises SourceError when there is no such file, or it cannot be read as bars.
     """
     options = options or FileOptions()
     return _sorted(_open(path, options), options)
@@ -96,7 +96,7 @@ def read_bars(path: Path, options: FileOptions | None = None) -> pa.Table:
 
 def _open(path: Path, options: FileOptions) -> CsvFile | ParquetFile:
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise SourceError(f"there is no file {path}")
     open_it = open_parquet if path.suffix in (".parquet", ".pq") else open_csv
     return open_it(path, mapping=options.mapping, symbol=options.symbol)
 

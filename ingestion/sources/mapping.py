@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 REQUIRED = ("symbol", "ts", "open", "high", "low", "close", "volume")
 OPTIONAL = ("adj_close", "interval", "source")
@@ -60,7 +61,9 @@ def choose_mapping(
     _refuse_unknown_fields(given)
     missing = [column for column in given.values() if column not in found]
     if missing:
-        raise SourceError(f"{where} has no column {_quoted(missing)}, which the mapping names. It has: {_listed(found)}")
+        raise SourceError(
+            f"{where} has no column {_quoted(missing)}, which the mapping names{_meant(missing, found)}. It has: {_listed(found)}"
+        )
     shape, unmapped = _nearest_shape(found, given, is_symbol_given=symbol is not None)
     if unmapped:
         shape = {**_named(found, given), **{field: column for field, column in shape.items() if column in found}}
@@ -117,6 +120,12 @@ def _not_recognised(found: Sequence[str], unmapped: Sequence[str], where: str) -
         f"and, in capitals or not, one column called {' or '.join(NAMES['ts'])}, and the like\n"
         f"Name the others: --map {example}{hint}"
     )
+
+
+def _meant(missing: Sequence[str], found: Sequence[str]) -> str:
+    plain = {_plain(column): column for column in found}
+    near = [plain[name] for column in missing for name in get_close_matches(_plain(column), plain, n=1)]
+    return f" (did you mean {_quoted(near)}?)" if near else ""
 
 
 def _listed(columns: Sequence[str]) -> str:

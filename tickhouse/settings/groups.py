@@ -14,8 +14,14 @@ INDICATORS: tuple[Indicator, ...] = get_args(Indicator)
 
 _WRITTEN_AS_NUMBER = BeforeValidator(lambda value: str(value) if type(value) is int else value)
 _IN_CAPITALS = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
-_WITHOUT_TIMES = BeforeValidator(lambda value: value.strip().removesuffix("x") if isinstance(value, str) else value)
 _WITHOUT_OUTER_SLASHES = BeforeValidator(lambda value: value.strip("/") or None if isinstance(value, str) else value)
+
+
+def _read_times(value: object) -> object:
+    try:
+        return float(value.strip().removesuffix("x")) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("how many times as fast is a number, with or without an x: 60 or 60x") from None
 
 
 class Group(BaseModel):
@@ -40,7 +46,7 @@ class ProducerSettings(Group):
         "all", description="Broker acknowledgements waited for; the idempotent producer needs `all`."
     )
     rate: PositiveFloat | None = Field(None, description="Messages a second; unset is as fast as the broker takes them.")
-    speed: Annotated[PositiveFloat | None, _WITHOUT_TIMES] = Field(
+    speed: Annotated[PositiveFloat | None, BeforeValidator(_read_times)] = Field(
         None,
         description="Instead of `rate`: by the bars' own time, so many times as fast. At 60 (or 60x) a minute takes a second.",
     )

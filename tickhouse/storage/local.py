@@ -105,7 +105,12 @@ def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     _make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileNotFoundError as error:
+        if not folder.parent.is_dir():  # taken away meanwhile: the next try makes it again
+            raise
+        raise StorageRefusedError(f"{folder.as_uri()}: no folder can be made there: {error.strerror}") from error
     _sync_folder(folder.parent)
 
 

@@ -46,6 +46,8 @@ def _answer(error: ClientError, uri: str) -> Exception:
         return TakenError(uri)
     if code in _IN_FLIGHT:
         return InFlightError(f"{uri}: another write of this object is in flight")
+    if code == "NoSuchBucket":
+        return StorageRefusedError(f"storage.bucket names a bucket that does not exist: make it, or name another ({uri}: {code})")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     is_passing = code in _THROTTLED or status == 429 or (status >= 500 and status != _NOT_IMPLEMENTED)
     return (StorageUnavailableError if is_passing else StorageRefusedError)(f"{uri}: {error}")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,3 +106,11 @@ def test_whatever_the_columns_every_field_has_one_or_the_file_is_refused(found: 
         return
     assert set(REQUIRED) - set(chosen) == ({"symbol"} if symbol else set())
     assert set(chosen.values()) <= set(found)
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"), [("date", " (did you mean 'DATE'?)"), ("dtae", " (did you mean 'DATE'?)"), ("quantity", "")]
+)
+def test_a_mapped_column_that_is_missing_is_guessed(column: str, meant: str) -> None:
+    with pytest.raises(SourceError, match=re.escape(f"no column '{column}', which the mapping names{meant}. It has: DATE, Open")):
+        choose_mapping(["DATE", "Open"], given={"ts": column})

@@ -290,8 +290,27 @@ def test_a_symbol_that_is_empty_is_refused(symbol: str) -> None:
 
 
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere.csv"):
+    with pytest.raises(SourceError, match=r"there is no file .*nowhere.csv"):
         read_bars(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{HEADER}\nMüller,2020-01-01,1,1,1,1,1\n".encode("latin-1"),
+        f"{HEADER},Größe\nA,2020-01-01,1,1,1,1,1,1\n".encode("latin-1"),
+        f"{HEADER}\nA,2020-01-01,1,1,1,1,1\n".encode("utf-16"),
+    ],
+    ids=["cell", "header", "utf-16"],
+)
+@pytest.mark.parametrize("read", [read_bars, open_file])
+def test_a_file_of_another_encoding_says_so_and_how_to_convert_it(
+    tmp_path: Path, content: bytes, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"feed.csv is not written in UTF-8.*iconv"):
+        read(path)
 
 
 def test_a_feed_is_split_at_a_time_into_what_was_and_what_comes() -> None:

@@ -59,6 +59,12 @@ def test_an_answer_that_will_be_the_same_tomorrow_is_refused(code: str, status: 
     assert URI in str(failure) and code in str(failure)
 
 
+def test_a_bucket_that_is_missing_is_told_as_the_setting_it_is() -> None:
+    assert str(failure_of(answer("NoSuchBucket", 404), URI)).startswith(
+        "storage.bucket names a bucket that does not exist: make it"
+    )
+
+
 @pytest.mark.parametrize("code", ["NoSuchKey", "404"])
 def test_a_key_that_is_missing_is_no_failure_of_the_store(code: str) -> None:
     assert isinstance(failure_of(answer(code, 404), URI), ObjectMissingError)

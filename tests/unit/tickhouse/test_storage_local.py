@@ -92,5 +92,16 @@ def test_the_probe_refuses_a_place_that_cannot_be_written(tmp_path: Path) -> Non
         LocalStorage(tmp_path / "lake").probe()
 
 
+def test_the_probe_refuses_a_place_where_no_folder_can_ever_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in /proc, which says ENOENT of a folder to be made."""
+
+    def refuse(self: Path, *_: object, **__: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(StorageRefusedError, match=r"cannot write to the lake at .*lake.*no folder can be made"):
+        LocalStorage(tmp_path / "lake").probe()
+
+
 def test_a_uri_is_a_file_address(tmp_path: Path) -> None:
     assert LocalStorage(tmp_path).uri("landing/topic=a/1.parquet") == f"file://{tmp_path}/landing/topic%3Da/1.parquet"

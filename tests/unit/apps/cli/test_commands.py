@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import errno
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +15,9 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
+from apps.cli.asking import ask
 from apps.cli.main import app
+from ingestion.sources import SourceError
 from tickhouse.settings import Settings
 
 ROOT = Path(__file__).parents[4]
@@ -99,14 +103,60 @@ def test_an_unknown_variable_is_refused(settings: Settings, monkeypatch: pytest.
     assert "TICKHOUSE_KAFKA__TOPICS" in result.stderr
 
 
-def test_a_failure_is_one_line_and_exits_with_1(settings: Settings) -> None:
+def test_a_failure_is_one_line_and_exits_with_1(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKHOUSE_STORAGE__PATH", "/proc/lake")
+    result = run("ingest")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("tickhouse: cannot write to the lake at /proc/lake")
+
+
+def test_a_file_that_is_missing_is_an_argument_that_is_refused(settings: Settings) -> None:
     result = run("replay", "no-such-file.csv")
-    assert (result.exit_code, result.stderr) == (1, "tickhouse: there is no file no-such-file.csv\n")
+    assert (result.exit_code, result.stderr) == (2, "tickhouse: there is no file no-such-file.csv\n")
+    result = run("dlq", "replay", "0/1", "--value", "nofile")
+    assert (result.exit_code, result.stderr) == (2, "tickhouse: --value nofile cannot be read: No such file or directory\n")
+
+
+def test_a_speed_that_is_none_says_what_one_is(settings: Settings) -> None:
+    result = run("replay", "sample", "--speed", "abc")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("with or without an x: 60 or 60x (given: 'abc')\n")
+
+
+def test_what_gives_something_up_needs_somebody_who_says_yes() -> None:
+    with pytest.raises(ValueError, match=r"For good\? Nobody is there to ask: say --yes"):
+        ask("For good?", "say --yes")
+
+
+@pytest.mark.parametrize("command", [("settings", "--format", "env"), ("settings",), ("version",)])
+def test_a_reader_who_has_had_enough_is_no_error_to_tell(command: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        result = subprocess.run([sys.executable, "-m", "apps.cli", *command], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE)
+    finally:
+        os.close(writing)
+    assert result.stderr == b""
+
+
+def test_another_pipe_that_breaks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaking(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe", "socket")
+
+    monkeypatch.setattr("apps.cli.setup.start", breaking)
+    result = run("settings")
+    assert (result.exit_code, "Broken pipe" in result.stderr) == (1, True)
+
+
+def test_examples_keep_their_indentation() -> None:
+    examples = [line for line in run("dlq", "--help").output.splitlines() if line.strip().startswith("tickhouse dlq")]
+    assert len({len(line) - len(line.lstrip()) for line in examples}) == 1
+    assert examples[0].startswith("   tickhouse")
 
 
 def test_debug_shows_the_traceback(settings: Settings) -> None:
     result = run("--debug", "replay", "no-such-file.csv")
-    assert isinstance(result.exception, FileNotFoundError)
+    assert isinstance(result.exception, SourceError)
 
 
 def test_a_command_that_does_not_exist_is_a_usage_error() -> None:
