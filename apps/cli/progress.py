@@ -17,22 +17,31 @@ Clock = Callable[[], float]
 
 
 @contextmanager
-def showing_progress(console: Console, description: str) -> Iterator[Show]:
-    """A function to tell (done, total) as often as one likes; the total is None where there is none."""
+def showing_progress(console: Console, description: str, *, is_steady: bool = True) -> Iterator[Show]:
+    """A function to tell (done, total) as often as one likes; the total is None where there is none.
+
+    The time that is left is told of what is steady: elsewhere the rate so far says nothing about the rest.
+    """
     if not console.is_terminal:
-        yield ProgressLines(lambda line: console.print(f"{description}: {line}", highlight=False, soft_wrap=True)).show
+
+        def write(line: str) -> None:
+            console.print(f"{description}: {line}", highlight=False, soft_wrap=True)
+
+        yield ProgressLines(write, is_steady=is_steady).show
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn())
+    with Progress(*columns, *([TimeRemainingColumn()] if is_steady else []), console=console) as progress:
         yield _Bar(progress, description).show
 
 
 class ProgressLines:
-    """A line every ten seconds: how many of how many, how many a second since the line before, and how long it will take."""
+    """A line every ten seconds: how many of how many, how many a second since the line before, and, of what is steady, how
+    long it will take."""
 
-    def __init__(self, write: Callable[[str], object], clock: Clock = time.monotonic) -> None:
+    def __init__(self, write: Callable[[str], object], clock: Clock = time.monotonic, *, is_steady: bool = True) -> None:
         self._write = write
         self._clock = clock
+        self._is_steady = is_steady
         self._last: tuple[float, int] | None = None
 
     def show(self, done: int, total: int | None) -> None:
@@ -44,13 +53,13 @@ class ProgressLines:
         if now - then < LINE_SECONDS:
             return
         self._last = now, done
-        self._write(progress_line(done, total, (done - before) / (now - then)))
+        self._write(progress_line(done, total, (done - before) / (now - then), is_steady=self._is_steady))
 
 
-def progress_line(done: int, total: int | None, rate: float) -> str:
+def progress_line(done: int, total: int | None, rate: float, *, is_steady: bool = True) -> str:
     """`rate` is in bars a second."""
     of = "" if total is None else f" of {total:,} bars ({done / total:.0%})" if total else " of 0 bars"
-    left = f", {_duration((total - done) / rate)} left" if total is not None and rate > 0 else ""
+    left = f", {_duration((total - done) / rate)} left" if is_steady and total is not None and rate > 0 else ""
     return f"{done:,}{of or ' bars'}, {rate:,.0f}/s{left}"
 
 

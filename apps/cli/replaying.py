@@ -72,7 +72,8 @@ def replay_with_progress(settings: Settings, feed: Feed, *, restart: bool = Fals
 
     Raises UndeliveredError when Kafka refused messages.
     """
-    with stop_on_signals() as stop, showing_progress(Console(stderr=True), f"to topic {settings.kafka.topic}") as show:
+    description, is_steady = f"to topic {settings.kafka.topic}", settings.producer.speed is None
+    with stop_on_signals() as stop, showing_progress(Console(stderr=True), description, is_steady=is_steady) as show:
         if settings.producer.resume:
             report = resume_replay(settings, feed, on_progress=show, stop=stop, restart=restart)
         else:

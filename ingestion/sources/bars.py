@@ -61,7 +61,7 @@ def is_ordered(bars: pa.Table) -> bool:
     """Whether the bars are in the order of (ts, symbol)."""
     these, nexts = bars.slice(0, max(bars.num_rows - 1, 0)), bars.slice(1)
     is_same_time = pc.and_(pc.equal(these["ts"], nexts["ts"]), pc.less_equal(these["symbol"], nexts["symbol"]))
-    return bool(pc.all(pc.or_(pc.less(these["ts"], nexts["ts"]), is_same_time)).as_py())
+    return bool(pc.all(pc.or_(pc.less(these["ts"], nexts["ts"]), is_same_time), min_count=0).as_py())
 
 
 def infer_interval(symbols: pa.Array, instants: pa.Array, file: str) -> str:

@@ -110,24 +110,27 @@ def _rows(columns: FileColumns, options: FileOptions, interval: str | None) -> p
 
 
 def _inferred(file: CsvFile | ParquetFile, options: FileOptions) -> str | None:
-    """The interval of the first bars. None when the file says it itself, or they cannot tell: out of order, or bad."""
+    """The interval of the first bars. None when the file says it itself, or they are out of order.
+
+    Raises SourceError for a file that has no rows or whose interval cannot be told, and for all its bad cells.
+    """
     if "interval" in file.mapping:
         return None
     heads, rows = [], 0
     for columns in file.batches():
         heads.append(pa.table({"symbol": read_symbols(columns, options.symbol), "ts": columns.instants("ts")}))
         rows += columns.rows
-        if columns.bad:
-            return None
-        if rows >= INFERRED_FROM_ROWS:
+        if columns.bad or rows >= INFERRED_FROM_ROWS:
             break
-    if rows == 0 or not is_ordered(head := pa.concat_tables(heads).combine_chunks()):
+    if rows == 0 or columns.bad:
+        _sorted(file, options)  # it raises: for all that is wrong, and not for what was looked at so far
+    if not is_ordered(head := pa.concat_tables(heads).combine_chunks()):
         return None
     return infer_interval(head["symbol"].combine_chunks(), head["ts"].combine_chunks(), file.path.name)
 
 
 def _count_if_ordered(file: CsvFile | ParquetFile, options: FileOptions, interval: str | None) -> int | None:
-    """How many bars a file has that is in order, None for one that is not or is empty. Raises SourceError for its bad cells."""
+    """How many bars a file has that is in order, None for one that is not. Raises SourceError for its bad cells, or no rows."""
     rows, last, bad = 0, None, None
     for columns in file.batches():
         if columns.rows == 0:
@@ -142,4 +145,6 @@ def _count_if_ordered(file: CsvFile | ParquetFile, options: FileOptions, interva
         rows, last = rows + keys.num_rows, keys.slice(keys.num_rows - 1)
     if bad is not None:
         bad.refuse()
-    return rows or None
+    if rows == 0:
+        raise SourceError(f"{file.path.name} has no rows")
+    return rows

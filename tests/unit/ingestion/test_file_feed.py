@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from structlog.testing import capture_logs
 
-from ingestion.sources import FEED_SCHEMA, FileOptions, SyntheticFeed, TableFeed, open_file, read_bars
+from ingestion.sources import FEED_SCHEMA, FileOptions, SourceError, SyntheticFeed, TableFeed, open_file, read_bars
 from ingestion.sources.file import FileFeed
 
 FEED = SyntheticFeed(symbols=300, bars=700, interval="5m")
@@ -60,6 +60,28 @@ def test_a_file_out_of_order_is_sorted_and_that_is_told(tmp_path: Path, bars: pa
         assert isinstance(feed, TableFeed)
         assert feed.bars.equals(bars)
         assert [entry["event"] for entry in logs] == ["not ordered by (ts, symbol): it is read into memory and sorted"]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+@pytest.mark.parametrize("options", [FileOptions(), FileOptions(interval="5m")], ids=["inferred", "given"])
+@pytest.mark.parametrize(
+    ("rows", "times", "refusal"),
+    [(0, None, "has no rows"), (1, None, "no symbol has two bars"), (9, "someday", "9 cells cannot be read")],
+)
+def test_of_a_file_that_is_not_out_of_order_nothing_else_is_told(
+    tmp_path: Path, bars: pa.Table, ending: str, options: FileOptions, rows: int, times: str | None, refusal: str
+) -> None:
+    table = bars.slice(0, rows)
+    if times is not None:
+        table = table.set_column(table.schema.get_field_index("ts"), "ts", pa.array([times] * rows))
+    path = write(tmp_path, table, ending)
+    with capture_logs() as logs:
+        if rows == 1 and options.interval:
+            assert isinstance(open_file(path, options), FileFeed)
+        else:
+            with pytest.raises(SourceError, match=refusal):
+                open_file(path, options)
+    assert logs == []
 
 
 def test_bars_of_one_time_may_lie_in_two_pieces(tmp_path: Path) -> None:

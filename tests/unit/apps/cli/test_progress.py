@@ -37,6 +37,17 @@ def test_off_a_terminal_there_is_a_line_every_ten_seconds_at_the_rate_since_the_
     ]
 
 
+def test_by_the_bars_own_time_nobody_is_told_how_long_it_takes() -> None:
+    """The next bar may be a second away, or a weekend."""
+    assert progress_line(100, 1_000, 10.0, is_steady=False) == "100 of 1,000 bars (10%), 10/s"
+    for is_steady in (True, False):
+        text = io.StringIO()
+        console = Console(file=text, force_terminal=True, width=120)
+        with showing_progress(console, "to topic bars", is_steady=is_steady) as show:
+            show(500, 1_000)
+        assert ("-:--:--" in text.getvalue()) is is_steady
+
+
 def test_on_a_terminal_there_is_a_bar_with_the_rate() -> None:
     text = io.StringIO()
     console = Console(file=text, force_terminal=True, width=120)
