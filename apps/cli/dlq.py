@@ -83,9 +83,7 @@ def dlq_list(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, the newest first, and count them by stage."""
-    from rich.console import Console
-
-    from apps.cli.letters import json_lines, list_report
+    from apps.cli.letters import json_lines, letters_console, list_report
 
     search = _search(stage, partition, since, landed)
     _settings, book = _open(topic)
@@ -93,7 +91,7 @@ def dlq_list(
         for line in json_lines(book, search, limit):
             typer.echo(line)
     else:
-        Console().print(list_report(book, search, limit))
+        letters_console().print(list_report(book, search, limit))
 
 
 def dlq_show(place: At, raw: Raw = False, topic: Topic = None) -> None:

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import NamedTuple
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from ingestion.dlq.book import Fate, LetterBook, Search
@@ -22,6 +22,16 @@ _AGO = re.compile(r"(\d{1,5})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN_BYTES = 4096
+_SHOWN_KEY = 12
+_UNCUT_WIDTH = 4096
+
+
+class _Row(NamedTuple):
+    cells: tuple[str, ...]
+    reason: str
+
+
+_HEAD = _Row(("place", "time, UTC", "stage", "key", "state"), "reason; `tickhouse dlq show PLACE` tells all")
 
 
 def parse_since(text: str, now: datetime) -> int:
@@ -45,30 +55,24 @@ def list_report(book: LetterBook, search: Search, limit: int) -> RenderableType:
     if not counts:
         return Text(f"None of the dead letters of topic {book.topic} is like that. Without options all are listed.")
     shown = islice(book.newest(search), limit or None)
-    return Group(letter_table(book, shown), totals_text(book, counts, limit))
+    return Group(letter_lines(book, shown), totals_text(book, counts, limit))
 
 
-def letter_table(book: LetterBook, letters: Iterable[Letter]) -> Table:
-    """A line for each of the letters."""
-    table = Table()
-    for name in ("place", "time, UTC", "stage"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("reason", overflow="fold")
-    table.add_column("key", overflow="fold", max_width=24)
-    table.add_column("bytes", justify="right")
-    table.add_column("state", overflow="fold")
-    for letter in letters:
-        cells = (
-            letter.place.text(book.present),
-            time_text(letter.timestamp),
-            letter.stage,
-            printable(letter.reason.encode()),
-            printable(letter.key),
-            "–" if letter.value is None else f"{len(letter.value):,}",
-            fate_text(book, book.tries(letter)),
-        )
-        table.add_row(*map(Text, cells))
-    return table
+def letter_lines(book: LetterBook, letters: Iterable[Letter]) -> Text:
+    """Two lines for each of the letters: what it is and what became of it, and why it is one, cut where the line ends."""
+    rows = [_HEAD, *(_row(book, letter) for letter in letters)]
+    widths = [max(len(row.cells[column]) for row in rows) for column in range(len(_HEAD.cells))]
+    lines = []
+    for row in rows:
+        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row.cells, widths, strict=True)).rstrip())
+        lines.append(f"    {row.reason}")
+    return Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+
+
+def letters_console() -> Console:
+    """Standard output; off a terminal so wide that no reason is cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_UNCUT_WIDTH)
 
 
 def totals_text(book: LetterBook, counts: Counter[tuple[str, Fate]], limit: int) -> Text:
@@ -166,6 +170,18 @@ def fate_text(book: LetterBook, tries: Sequence[Try]) -> str:
         return f"landed as {bar.place.text(book.present)}"
     times = f" ({len(tries)} times)" if len(tries) > 1 else ""
     return f"dead again at {tries[-1].place.text(book.present)}{times}"
+
+
+def _row(book: LetterBook, letter: Letter) -> _Row:
+    key = printable(letter.key)
+    cells = (
+        letter.place.text(book.present),
+        time_text(letter.timestamp),
+        letter.stage,
+        key if len(key) <= _SHOWN_KEY else f"{key[: _SHOWN_KEY - 1]}…",
+        fate_text(book, book.tries(letter)),
+    )
+    return _Row(cells, printable(letter.reason.encode()))
 
 
 def _try_texts(book: LetterBook, tries: Sequence[Try]) -> Iterator[str]:

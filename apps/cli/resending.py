@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from rich.console import Console
-
 from apps.cli.ending import stop_on_signals
-from apps.cli.letters import fate_text, letter_table, totals_text
+from apps.cli.letters import fate_text, letter_lines, letters_console, totals_text
 from apps.cli.replaying import UndeliveredError
 from ingestion.dlq.book import LetterBook, Search
 from ingestion.dlq.letter import Letter
@@ -55,12 +53,12 @@ def replay_letters(
     Raises LetterMissingError before anything is sent, UndeliveredError when Kafka refused messages, and as
     `resend_letters` does.
     """
-    say = Console().print
+    say = letters_console().print
     letters, count = _searched(book, wish, say) if wish.search else _named(book, wish, say)
     if not count:
         say("There is nothing to replay.")
     elif is_dry:
-        say(letter_table(book, islice(letters, _PREVIEWED)))
+        say(letter_lines(book, islice(letters, _PREVIEWED)))
         say(f"{count:,} would be sent to topic {book.topic}; nothing was.", highlight=False)
     elif wish.search is None or confirm(f"Send {count:,} dead letters to topic {book.topic} again?"):
         _send(settings, letters, mending, say)

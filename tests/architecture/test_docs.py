@@ -9,7 +9,9 @@ import pytest
 
 from apps.api.main import create_app
 from apps.cli.main import app
+from ingestion.decode.careful import parse_message
 from ingestion.metrics import IngestorMetrics
+from tickhouse.bar import BAR_SCHEMA
 from tickhouse.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,18 @@ def test_every_command_is_in_the_docs() -> None:
 
 def command_name(command: object) -> str:
     return getattr(command, "name", None) or getattr(command, "callback").__name__  # noqa: B009 - typer's type is private
+
+
+def test_the_message_that_the_docs_show_is_a_bar_and_every_field_is_told() -> None:
+    section = (ROOT / "docs" / "architecture.md").read_text().split("## The bar")[1].split("\n## ")[0]
+    shown = re.search(r"^value +(\{.*?\})$", section, re.DOTALL | re.MULTILINE)
+    assert shown is not None
+    row, extra = parse_message(shown[1].encode(), [("schema_version", b"1")])
+    assert (list(row), extra) == (BAR_SCHEMA.names, [])
+    told = {
+        name for line in section.splitlines() if line.startswith("| `") for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    assert told == set(BAR_SCHEMA.names)
 
 
 def test_every_endpoint_is_in_the_docs(settings: Settings) -> None:

@@ -9,7 +9,16 @@ import pytest
 from letters import BEGUN_MS, Said, again, good, land, poison
 from rich.console import Console, RenderableType
 
-from apps.cli.letters import json_lines, letter_report, list_report, parse_since, printable, time_text, value_text
+from apps.cli.letters import (
+    json_lines,
+    letter_report,
+    letters_console,
+    list_report,
+    parse_since,
+    printable,
+    time_text,
+    value_text,
+)
 from apps.cli.resending import parse_mending, parse_wish
 from ingestion.dlq.book import LetterBook, Search
 from ingestion.dlq.letter import Letter, Place
@@ -57,13 +66,14 @@ def test_the_list_tells_each_letter_its_state_and_the_totals(storage: LocalStora
     land(storage, [again(good(9, 5), "now", 0, 0, 1), again(Said(b"{}", 6), "now", 0, 1, 2)])
     book = LetterBook(storage, "bars")
     lines = shown(list_report(book, Search(), 0)).splitlines()
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
-    assert [(row[0], row[1], row[2], row[4], row[5], row[6]) for row in rows] == [
-        ("0/2", "2026-01-01T00:00:00.003Z", "json", "AAPL", "8", "waiting"),
-        ("0/1", "2026-01-01T00:00:00.002Z", "fields", "AAPL", "2", "dead again at 0/5"),
-        ("0/0", "2026-01-01T00:00:00.001Z", "json", "AAPL", "8", "landed as 0/4"),
+    assert [line.split(maxsplit=4) for line in lines[2:8:2]] == [
+        ["0/2", "2026-01-01T00:00:00.003Z", "json", "AAPL", "waiting"],
+        ["0/1", "2026-01-01T00:00:00.002Z", "fields", "AAPL", "dead again at 0/5"],
+        ["0/0", "2026-01-01T00:00:00.001Z", "json", "AAPL", "landed as 0/4"],
     ]
-    assert lines[-3:] == [
+    assert [line[:4] for line in lines[3:9:2]] == ["    "] * 3
+    assert lines[5].startswith("    missing: symbol, interval, ts")
+    assert lines[8:] == [
         "3 dead letters of topic bars, beside 2 bars.",
         "fields: 1 waiting",
         "json: 1 waiting, 1 landed since",
@@ -74,6 +84,22 @@ def test_the_list_says_what_it_does_not_show(storage: LocalStorage) -> None:
     land(storage, [poison(number, number) for number in range(5)])
     text = shown(list_report(LetterBook(storage, "bars"), Search(), 2))
     assert text.count("waiting") == 3
+
+
+def test_a_letter_takes_two_lines_of_a_narrow_terminal_and_is_whole_off_one(storage: LocalStorage) -> None:
+    land(storage, [Said(b"{}", 1, b"K" * 300), poison(1), again(Said(b"{}"), "now", 0, 0)])
+    report = list_report(LetterBook(storage, "bars"), Search(), 0)
+    narrow = shown(report, width=80).splitlines()
+    assert len(narrow) == 2 * 3 + 3, "the head, two letters, three lines of totals"
+    assert max(map(len, narrow)) <= 80
+    assert "KKK…  " in narrow[4]
+    assert narrow[5].endswith("…")
+    assert "…" not in shown(report, letters_console().width).replace("K…", "")
+
+
+def test_the_list_says_how_many_it_does_not_show(storage: LocalStorage) -> None:
+    land(storage, [poison(number, number) for number in range(5)])
+    text = shown(list_report(LetterBook(storage, "bars"), Search(), 2))
     assert "The newest 2 are listed; --limit 0 lists all." in text
 
 
