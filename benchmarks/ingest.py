@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.consuming.meter import Task
-from benchmarks.measuring.broker import PARTITIONS, Bench, open_bench
+from benchmarks.consuming.task import Task
+from benchmarks.measuring.broker import PARTITIONS, Bench
+from benchmarks.measuring.command import run_benchmark
 from benchmarks.measuring.environment import ensure_environment
-from benchmarks.measuring.process import ROOT, CaseError, run_process
-from benchmarks.measuring.report import FEWEST_RUNS, Figures, measure, print_table, write_results
+from benchmarks.measuring.process import ROOT, run_process
+from benchmarks.measuring.report import Figures, measure
 from benchmarks.measuring.saved import bytes_saved_pct
 from tickhouse.settings import Settings, as_environment, process_environment
 
@@ -55,27 +55,8 @@ WAYS = {
 
 
 def main() -> int:
-    options = parse_options()
-    try:
-        with open_bench() as bench:
-            figures, ratios = run(bench, options.case or tuple(WAYS), options.messages, options.runs)
-    except CaseError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print_table(f"{options.messages:,} one-minute bars as JSON, {PARTITIONS} partitions, one broker", figures, ratios)
-    if options.case is None and options.runs >= FEWEST_RUNS:
-        print(f"written: {write_results(NAME, figures, ratios).relative_to(Path.cwd())}")
-    return 0
-
-
-def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench-ingest", description=__doc__)
-    parser.add_argument("--messages", type=int, default=1_000_000, help="bars in the topic (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=FEWEST_RUNS, help="runs of each case, interleaved (default: %(default)s)")
-    parser.add_argument(
-        "--case", action="append", choices=WAYS, help="only this one, and no others unless given again; writes no results"
-    )
-    return parser.parse_args()
+    subject = f"one-minute bars as JSON, {PARTITIONS} partitions, one broker"
+    return run_benchmark(NAME, __doc__, subject, WAYS, run)
 
 
 def run(bench: Bench, names: Sequence[str], messages: int, runs: int) -> tuple[Figures, dict[str, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 import uuid
@@ -13,9 +12,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from benchmarks.measuring.broker import PARTITIONS, SYMBOLS, Bench, open_bench
-from benchmarks.measuring.process import CaseError, run_process
-from benchmarks.measuring.report import FEWEST_RUNS, Figures, measure, print_table, write_results
+from benchmarks.measuring.broker import PARTITIONS, SYMBOLS, Bench
+from benchmarks.measuring.command import run_benchmark
+from benchmarks.measuring.process import run_process
+from benchmarks.measuring.report import Figures, measure
 from benchmarks.producing.work import Work
 from ingestion.sources import FEED_SCHEMA, SyntheticFeed
 from ingestion.topic import ensure_topic
@@ -42,37 +42,17 @@ WAYS = {
 
 
 def main() -> int:
-    options = parse_options()
-    try:
-        with open_bench() as bench:
-            figures = run(bench, options.case or tuple(WAYS), options.messages, options.runs)
-    except CaseError as error:
-        print(error, file=sys.stderr)
-        return 1
-    ratios = make_ratios(figures)
-    print_table(f"{options.messages:,} bars of a Parquet file, {PARTITIONS} partitions, one broker", figures, ratios)
-    if options.case is None and options.runs >= FEWEST_RUNS:
-        print(f"written: {write_results(NAME, figures, ratios).relative_to(Path.cwd())}")
-    return 0
+    subject = f"bars of a Parquet file, {PARTITIONS} partitions, one broker"
+    return run_benchmark(NAME, __doc__, subject, WAYS, run)
 
 
-def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench-produce", description=__doc__)
-    parser.add_argument("--messages", type=int, default=1_000_000, help="bars in the file (default: %(default)s)")
-    parser.add_argument("--runs", type=int, default=FEWEST_RUNS, help="runs of each case, interleaved (default: %(default)s)")
-    parser.add_argument(
-        "--case", action="append", choices=WAYS, help="only this one, and no others unless given again; writes no results"
-    )
-    return parser.parse_args()
-
-
-def run(bench: Bench, names: Sequence[str], messages: int, runs: int) -> Figures:
-    """All figures of the cases of these names."""
+def run(bench: Bench, names: Sequence[str], messages: int, runs: int) -> tuple[Figures, dict[str, float]]:
+    """All figures, and the ratios of what was run."""
     ways = {name: WAYS[name] for name in names}
     files = {count: write_bars(bench.folder, count) for count in {min(messages, way.most) for way in ways.values()}}
-    return measure(
-        {name: partial(produce, bench, way, files[min(messages, way.most)], messages) for name, way in ways.items()}, runs
-    )
+    cases = {name: partial(produce, bench, way, files[min(messages, way.most)], messages) for name, way in ways.items()}
+    figures = measure(cases, runs)
+    return figures, make_ratios(figures)
 
 
 def write_bars(folder: Path, count: int) -> Path:

@@ -11,7 +11,16 @@ from confluent_kafka import cimpl
 from numba import carray, njit, types
 
 from ingestion.memory import WORD, int32, int64, pointer
-from ingestion.messages import NO_HEADERS, OUR_HEADERS, VERSION_HEADER
+from ingestion.messages import (
+    KEY_SIZE,
+    NO_HEADERS,
+    OFFSET,
+    OUR_HEADERS,
+    START,
+    TIMESTAMP,
+    VALUE_SIZE,
+    VERSION_HEADER,
+)
 from tickhouse.bar import SCHEMA_VERSION
 
 
@@ -87,7 +96,7 @@ _memcpy = types.ExternalFunction("memcpy", types.uintp(types.uintp, types.uintp,
 
 _VERSION_NAME = np.frombuffer(VERSION_HEADER.encode() + b"\0", np.uint8)
 _VERSION = np.frombuffer(str(SCHEMA_VERSION).encode(), np.uint8)
-_PARTITION, _VALUE, _VALUE_SIZE, _KEY, _KEY_SIZE, _OFFSET = (
+_PARTITION_AT, _VALUE_AT, _VALUE_SIZE_AT, _KEY_AT, _KEY_SIZE_AT, _OFFSET_AT = (
     getattr(RawMessage, field).offset for field in ("partition", "value", "value_size", "key", "key_size", "offset")
 )
 ALL, FULL, NO_ROOM, ODD = 0, 1, 2, 3
@@ -119,9 +128,9 @@ def run_end(pointers, begin, end):
     first = pointers[begin]
     if first == 0:
         return begin + 1
-    partition = int32(first + _PARTITION)
+    partition = int32(first + _PARTITION_AT)
     at = begin + 1
-    while at < end and pointers[at] != 0 and int32(pointers[at] + _PARTITION) == partition:
+    while at < end and pointers[at] != 0 and int32(pointers[at] + _PARTITION_AT) == partition:
         at += 1
     return at
 
@@ -158,14 +167,14 @@ def gather(events, pointers, begin, end, next_offset, rows_end, used_end, scratc
     """
     for at in range(begin, end):
         message = np.uintp(pointers[at])
-        offset = int64(message + _OFFSET)
+        offset = int64(message + _OFFSET_AT)
         if offset < next_offset:
             _c_event_destroy(events[at])
             continue
         if rows >= rows_end or used >= used_end:
             return at, FULL, rows, used, next_offset
-        value, value_size = np.uintp(int64(message + _VALUE)), int64(message + _VALUE_SIZE)
-        key, key_size = np.uintp(int64(message + _KEY)), int64(message + _KEY_SIZE)
+        value, value_size = np.uintp(int64(message + _VALUE_AT)), int64(message + _VALUE_SIZE_AT)
+        key, key_size = np.uintp(int64(message + _KEY_AT)), int64(message + _KEY_SIZE_AT)
         if rows == len(header_codes) or used + value_size + key_size + WORD > len(data):
             return at, NO_ROOM, rows, used, next_offset
         told = _headers_told(message, scratch)
@@ -174,11 +183,11 @@ def gather(events, pointers, begin, end, next_offset, rows_end, used_end, scratc
         target = np.uintp(data.ctypes.data)
         _memcpy(target + np.uintp(used), value, np.uintp(value_size))
         _memcpy(target + np.uintp(used + value_size), key, np.uintp(key_size))
-        numbers[0, rows] = offset
-        numbers[1, rows] = _c_message_timestamp(message, np.uintp(0))
-        numbers[2, rows] = used
-        numbers[3, rows] = value_size if value else -1
-        numbers[4, rows] = key_size if key else -1
+        numbers[OFFSET, rows] = offset
+        numbers[TIMESTAMP, rows] = _c_message_timestamp(message, np.uintp(0))
+        numbers[START, rows] = used
+        numbers[VALUE_SIZE, rows] = value_size if value else -1
+        numbers[KEY_SIZE, rows] = key_size if key else -1
         header_codes[rows] = told
         _c_event_destroy(events[at])
         rows += 1

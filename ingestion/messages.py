@@ -17,6 +17,9 @@ _OURS: Headers = [(VERSION_HEADER, str(SCHEMA_VERSION).encode())]
 NO_HEADERS, OUR_HEADERS, ODD_HEADERS = 0, 1, 2
 """How a message's headers are told: none; the schema version that is ours, and nothing else; or, from 2 on, by number."""
 
+OFFSET, TIMESTAMP, START, VALUE_SIZE, KEY_SIZE = range(5)
+"""The rows of `Messages.numbers`."""
+
 _FIRST_ROWS, _FIRST_BYTES = 256, 64 * 1024
 
 
@@ -48,24 +51,24 @@ class Messages:
 
     @property
     def offsets(self) -> NDArray[np.int64]:
-        return self.numbers[0, self._first : self.rows]
+        return self.numbers[OFFSET, self._first : self.rows]
 
     @property
     def timestamps(self) -> NDArray[np.int64]:
         """Kafka's, in milliseconds since 1970 UTC."""
-        return self.numbers[1, self._first : self.rows]
+        return self.numbers[TIMESTAMP, self._first : self.rows]
 
     @property
     def value_starts(self) -> NDArray[np.int64]:
-        return self.numbers[2, self._first : self.rows]
+        return self.numbers[START, self._first : self.rows]
 
     @property
     def value_sizes(self) -> NDArray[np.int64]:
-        return self.numbers[3, self._first : self.rows]
+        return self.numbers[VALUE_SIZE, self._first : self.rows]
 
     @property
     def key_sizes(self) -> NDArray[np.int64]:
-        return self.numbers[4, self._first : self.rows]
+        return self.numbers[KEY_SIZE, self._first : self.rows]
 
     @property
     def header_codes_told(self) -> NDArray[np.int32]:

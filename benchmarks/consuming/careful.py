@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from benchmarks.consuming.meter import Meter, Task
+from benchmarks.consuming.task import Task
+from benchmarks.measuring.meter import Meter
 from tickhouse.bar import BAR_SCHEMA
 
 CONSUMED_AT_ONCE = 10_000

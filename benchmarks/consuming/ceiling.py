@@ -7,7 +7,8 @@ import uuid
 import numpy as np
 
 from benchmarks.consuming.librdkafka import BatchConsumer
-from benchmarks.consuming.meter import Meter, Task
+from benchmarks.consuming.task import Task
+from benchmarks.measuring.meter import Meter
 
 BATCH_MESSAGES = 10_000
 ARENA_BYTES = 64 * 1024 * 1024

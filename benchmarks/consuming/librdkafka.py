@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import confluent_kafka
 import llvmlite.binding
 import numpy as np
+from confluent_kafka import cimpl
 from numba import carray, njit, types
 
 from ingestion.memory import pointer
@@ -20,17 +19,7 @@ _OK = 0
 _MESSAGE_WORDS = 8
 
 
-def _load() -> ctypes.CDLL:
-    """The library that confluent-kafka ships, so that all cases run on the same one."""
-    package = Path(confluent_kafka.__file__).parent
-    places = [package.parent / "confluent_kafka.libs", package / ".dylibs"]
-    found = [path for place in places for path in sorted(place.glob("librdkafka*"))]
-    if not found:
-        raise FileNotFoundError(f"no librdkafka beside {package}: install confluent-kafka as a wheel")
-    return ctypes.CDLL(str(found[0]))
-
-
-_LIBRARY = _load()
+_LIBRARY = ctypes.CDLL(cimpl.__file__)  # of confluent-kafka, so that all cases run on the same one
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:

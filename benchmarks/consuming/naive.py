@@ -8,7 +8,8 @@ import uuid
 import pandas as pd
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from benchmarks.consuming.meter import Meter, Task
+from benchmarks.consuming.task import Task
+from benchmarks.measuring.meter import Meter
 
 FILE_ROWS = 100
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import psutil
 
-from benchmarks.consuming.meter import Meter, Task, peak_bytes
+from benchmarks.consuming.task import Task
+from benchmarks.measuring.meter import Meter, peak_bytes
 from ingestion.group import PREFETCHED_KBYTES
 from ingestion.ingestor import main
 from ingestion.landing import THREADS

@@ -10,7 +10,8 @@ from quixstreams import Application
 from quixstreams.sinks import SinkBatch
 from quixstreams.sinks.community.file.local import LocalFileSink
 
-from benchmarks.consuming.meter import Meter, Task
+from benchmarks.consuming.task import Task
+from benchmarks.measuring.meter import Meter
 
 
 class MeteredSink(LocalFileSink):

@@ -39,7 +39,10 @@ class Failing(LocalStorage):
 
 
 def lander(tmp_path: Path, failures: int = 0, error: Exception | None = None) -> PartitionLander:
-    storage = Failing(tmp_path, failures, error or StorageUnavailableError("not now"))
+    return lander_on(Failing(tmp_path, failures, error or StorageUnavailableError("not now")))
+
+
+def lander_on(storage: Failing) -> PartitionLander:
     begin_chain(storage, CHAIN, 0, datetime(2026, 1, 1, tzinfo=UTC))
     end = find_end(storage, CHAIN)
     assert end is not None
@@ -82,10 +85,11 @@ def test_a_storage_that_does_not_answer_is_asked_again_until_it_does(tmp_path: P
 
 
 def test_what_is_given_up_is_let_go_and_the_threads_end(tmp_path: Path) -> None:
-    mine, landing = lander(tmp_path, failures=10**9), Landing(lambda: None, IngestorMetrics("bars"))
+    storage = Failing(tmp_path, 10**9, StorageUnavailableError("not now"))
+    mine, landing = lander_on(storage), Landing(lambda: None, IngestorMetrics("bars"))
     read(mine, 0)
     landing.begin(mine)
-    assert mine._storage.tried.wait(30)  # type: ignore[attr-defined]
+    assert storage.tried.wait(30)
     landing.give_up([mine])
     assert not landing.is_busy(mine)
     landing.close()

@@ -1,4 +1,4 @@
-"""What every way of consuming is told and measures; the standard library alone, for environments that have no more."""
+"""What every measured program is told, and measures; the standard library alone, for environments that have no more."""
 
 from __future__ import annotations
 
@@ -7,41 +7,33 @@ import os
 import resource
 import time
 from argparse import ArgumentParser
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, get_type_hints
 
 
-@dataclass(frozen=True)
-class Task:
-    """Bring the first `messages` messages of a topic, all there are, into Parquet files below `folder`."""
-
-    bootstrap_servers: str
-    topic: str
-    partitions: int
-    messages: int
-    folder: Path
+class Arguments:
+    """A dataclass of values that one program hands to another on its command line."""
 
     @classmethod
     def from_arguments(cls) -> Self:
         parser = ArgumentParser()
-        for name, kind in {"bootstrap-servers": str, "topic": str, "partitions": int, "messages": int, "folder": Path}.items():
-            parser.add_argument(f"--{name}", type=kind, required=True)
+        for name, kind in get_type_hints(cls).items():
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
         return cls(**vars(parser.parse_args()))
 
     def as_arguments(self) -> list[str]:
-        return [f"--{name.replace('_', '-')}={value}" for name, value in asdict(self).items()]
+        return [f"--{name.replace('_', '-')}={getattr(self, name)}" for name in get_type_hints(type(self))]
 
 
 class Meter:
     """Wall time and this process's processor time, children included, between two moments."""
 
     def start(self) -> None:
-        """Call when the partitions are assigned, before the first message is fetched."""
+        """Call before the first message."""
         self._started = time.perf_counter(), _cpu_seconds()
 
     def stop(self) -> None:
-        """Call when the last file is written."""
+        """Call after the last, when it is where it was to go."""
         stopped = time.perf_counter(), _cpu_seconds()
         self.seconds, self.cpu_seconds = (end - start for start, end in zip(self._started, stopped, strict=True))
 
