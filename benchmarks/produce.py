@@ -43,7 +43,7 @@ WAYS = {
 
 def main() -> int:
     subject = f"bars of a Parquet file, {PARTITIONS} partitions, one broker"
-    return run_benchmark(NAME, __doc__, subject, WAYS, run)
+    return run_benchmark(NAME, __doc__, subject, WAYS, run, messages=3_000_000)
 
 
 def run(bench: Bench, names: Sequence[str], messages: int, runs: int) -> tuple[Figures, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""Bars as Kafka messages: the key, the header and the JSON object that is the value."""
+"""Bars as Kafka messages: the key and the JSON object that is the value."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tickhouse.bar import SCHEMA_VERSION
 
-HEADERS: list[tuple[str, str | bytes | None]] = [("schema_version", str(SCHEMA_VERSION).encode())]
-"""What every message carries beside key and value."""
-
-
-def encode_bars(bars: pa.Table) -> tuple[list[bytes], list[bytes]]:
+def encode_bars(bars: pa.Table) -> tuple[pa.BinaryArray, pa.BinaryArray]:
     """Each bar's key, and its value less the end that `closing` gives: the columns' JSON, joined row by row.
 
     `bars` are in the sources' FEED_SCHEMA. Numbers are written so that reading them gives the same float64; what JSON
@@ -25,7 +20,7 @@ def encode_bars(bars: pa.Table) -> tuple[list[bytes], list[bytes]]:
     for position, name in enumerate(bars.column_names):
         parts += ["," if position else "{", f'"{name}":', _json(bars[name].combine_chunks())]
     values = pc.binary_join_element_wise(*parts, "") if bars.num_rows else pa.array([], pa.string())
-    return bars["symbol"].cast(pa.binary()).to_pylist(), values.cast(pa.binary()).to_pylist()
+    return bars["symbol"].combine_chunks().cast(pa.binary()), values.cast(pa.binary())
 
 
 def closing(produced_at: datetime) -> bytes:

@@ -6,7 +6,6 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import confluent_kafka
 import numpy as np
 from confluent_kafka import Consumer, KafkaError
 from numpy.typing import NDArray
@@ -14,43 +13,32 @@ from numpy.typing import NDArray
 from ingestion import librdkafka
 from ingestion.batch import Batch
 from ingestion.decode import decode
+from ingestion.gather import NO_ROOM, ODD, gather, run_end, take
 from ingestion.librdkafka import RawMessage
 from ingestion.messages import Headers, Messages
 
 FETCHED_AT_ONCE = 10_000
-TRIED_VERSION = "2.16."
-_HANDLE_AT = object.__basicsize__  # where a Consumer in memory has the pointer to librdkafka's handle
-
-
-class UntriedClientError(RuntimeError):
-    """A version of confluent-kafka that this was not tried with."""
 
 
 def load_compiled_code() -> None:
     """Have everything compiled that a message goes through: a moment from the cache, half a minute the first time."""
     messages, nothing = Messages(), np.zeros(1, np.uintp)
     decode(messages)
-    librdkafka.take(0, 0, nothing[:0], nothing[:0])
-    librdkafka.run_end(nothing, 0, 0)
+    take(0, 0, nothing[:0], nothing[:0])
+    run_end(nothing, 0, 0)
     columns = messages.data, messages.numbers, messages.header_codes
-    librdkafka.gather(nothing, nothing, 0, 0, 0, 0, 0, nothing.ctypes.data, *columns, 0, 0)
+    gather(nothing, nothing, 0, 0, 0, 0, 0, nothing.ctypes.data, *columns, 0, 0)
 
 
 class MessageQueue:
     """A queue of librdkafka's to which partitions are forwarded; `consumer` keeps the group and calls back.
 
     One thread uses it, between the consumer's polls. Memory: 10,000 messages at most have left librdkafka's own bound.
-    Raises UntriedClientError when confluent-kafka is of another version than this was tried with: a consumer's layout
-    in memory is no public interface, and everything else here is.
+    Raises UntriedClientError.
     """
 
     def __init__(self, consumer: Consumer) -> None:
-        version = str(confluent_kafka.version())
-        if not version.startswith(TRIED_VERSION):
-            raise UntriedClientError(
-                f"confluent-kafka is {version}, the ingestor was tried with {TRIED_VERSION}*: install what requirements.lock says"
-            )
-        self._client = ctypes.c_void_p.from_address(id(consumer) + _HANDLE_AT).value
+        self._client = librdkafka.handle_of(consumer)
         self._queue = librdkafka.queue_new(self._client)
         self._events, self._pointers = np.zeros((2, FETCHED_AT_ONCE), np.uintp)
         self._forwarded: set[tuple[str, int]] = set()
@@ -69,7 +57,7 @@ class MessageQueue:
     @contextmanager
     def fetch(self, seconds: float) -> Iterator[Iterator[Run]]:
         """The runs that are there now, or come within so many seconds. What the block leaves of them is gone."""
-        count = librdkafka.take(self._queue, int(seconds * 1000), self._events, self._pointers)
+        count = take(self._queue, int(seconds * 1000), self._events, self._pointers)
         fetched = _Fetched(self._events, self._pointers, count)
         try:
             yield iter(fetched)
@@ -93,7 +81,7 @@ class _Fetched:
 
     def __iter__(self) -> Iterator[Run]:
         while self.begin < self.end:
-            run = Run(self, librdkafka.run_end(self.pointers, self.begin, self.end))
+            run = Run(self, run_end(self.pointers, self.begin, self.end))
             yield run
             self.discard(run.end)
 
@@ -138,9 +126,9 @@ class Run:
         messages, fetched = batch.messages, self._fetched
         rows_end = messages.rows + batch.limits.rows - len(messages)
         used_end = messages.used + batch.limits.bytes - messages.size
-        why = librdkafka.NO_ROOM
-        while why in (librdkafka.NO_ROOM, librdkafka.ODD):
-            fetched.begin, why, messages.rows, messages.used, next_offset = librdkafka.gather(
+        why = NO_ROOM
+        while why in (NO_ROOM, ODD):
+            fetched.begin, why, messages.rows, messages.used, next_offset = gather(
                 fetched.events,
                 fetched.pointers,
                 fetched.begin,
@@ -156,10 +144,10 @@ class Run:
                 messages.used,
             )
             batch.pass_over(next_offset, now)
-            if why == librdkafka.NO_ROOM:
+            if why == NO_ROOM:
                 first = fetched.message()
                 messages.make_room(min(len(self), rows_end - messages.rows), first.value_size + first.key_size)
-            elif why == librdkafka.ODD:
+            elif why == ODD:
                 self._append_one(batch, now)
 
     def _append_one(self, batch: Batch, now: float) -> None:

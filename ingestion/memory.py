@@ -11,6 +11,9 @@ from numba.extending import intrinsic
 WORD = 8
 """Bytes of a word."""
 
+memcpy = types.ExternalFunction("memcpy", types.uintp(types.uintp, types.uintp, types.uintp))
+"""C's: to where, from where, how many bytes."""
+
 
 @intrinsic
 def pointer(typing_context, address):

@@ -210,6 +210,7 @@ class _Resumption:
     def _commit(self, outbox: Outbox) -> None:
         if self._commit_due is None:
             return
+        outbox.settle()  # a commit would take the reports that are outstanding, and the reasons of failures with them
         place = self._bookmark.at(self._position)
         # Asked once: after a time-out it was seen to return no more. Nor does it always when the broker goes meanwhile.
         call_within(_HUNG_SECONDS, lambda: outbox.client.send_offsets_to_transaction(*place, STOP_SECONDS))
@@ -228,7 +229,7 @@ class _Resumption:
                 is_passing = not reason.txn_requires_abort() and (reason.retriable() or reason.code() in _PASSING)
                 if not is_passing or waited > (STOP_SECONDS if self._stop.is_set() else ABANDONED_SECONDS):
                     raise
-                outbox.client.poll(0.1)
+                outbox.take_reports(0.1)
 
     def _tell(self) -> None:
         self._teller.tell(self._committed)

@@ -20,8 +20,8 @@ _ENCODED_ROWS = 16_384
 class Slice:
     """Messages that are sent in one go. `event_time` is the first one's `ts` in microseconds."""
 
-    keys: list[bytes]
-    values: list[bytes]
+    keys: pa.BinaryArray
+    values: pa.BinaryArray
     event_time: int
 
     def __len__(self) -> int:

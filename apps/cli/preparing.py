@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from apps.cli.demo.plan import claim_folder, demo_settings
 from apps.cli.docs_site import ensure_docs
+from ingestion import fetch, sender
 from ingestion.broker import BrokerUnavailableError, ensure_kafka
-from ingestion.fetch import load_compiled_code
 from tickhouse.settings import Settings
 
 
@@ -17,8 +17,9 @@ def prepare_installation(settings: Settings, say: Callable[[str], None]) -> None
     claim_folder(demo)
     for each in (settings, demo):
         say(f"dbt project parsed and documented: {ensure_docs(each)}")
-    load_compiled_code()
-    say("Decoder compiled")
+    fetch.load_compiled_code()
+    sender.load_compiled_code()
+    say("Fast paths of producer and ingestor compiled")
     try:
         say(f"Kafka: {ensure_kafka()}")
     except BrokerUnavailableError as reason:

@@ -10,8 +10,8 @@ import pandas  # noqa: F401 - pyarrow imports it at its first array
 from crash.workers import die_with_parent
 from ingesting import VERSION, bar_message
 
-from ingestion import librdkafka
 from ingestion.decode import decode
+from ingestion.gather import gather
 from ingestion.messages import Messages
 
 
@@ -24,7 +24,7 @@ def _decode_one() -> None:
 def _gather_none() -> None:
     to, words = Messages(), np.zeros(4, np.uintp)
     columns = to.data, to.numbers, to.header_codes
-    librdkafka.gather(words, words, 0, 0, 0, 1, 1, words.ctypes.data, *columns, to.rows, to.used)
+    gather(words, words, 0, 0, 0, 1, 1, words.ctypes.data, *columns, to.rows, to.used)
 
 
 die_with_parent()

@@ -30,7 +30,7 @@ BAR = st.fixed_dictionaries(
 
 def messages(bars: list[dict[str, Any]]) -> tuple[list[bytes], list[dict[str, Any]]]:
     keys, values = encode_bars(pa.Table.from_pylist(bars, schema=FEED_SCHEMA))
-    return keys, [orjson.loads(value + closing(PRODUCED_AT)) for value in values]
+    return keys.to_pylist(), [orjson.loads(value + closing(PRODUCED_AT)) for value in values.to_pylist()]
 
 
 @given(st.lists(BAR, max_size=8))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import confluent_kafka
 import pytest
 
-from ingestion.fetch import MessageQueue, UntriedClientError
+from ingestion.fetch import MessageQueue
+from ingestion.librdkafka import UntriedClientError
 
 
 def test_another_version_of_the_client_is_refused_before_its_memory_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,8 +112,8 @@ def test_slices_are_the_bars_from_the_position_on_round_after_round(
     assert all(part.event_time == times_of(part.values)[0] for part in slices)
 
 
-def times_of(values: list[bytes]) -> list[int]:
-    texts = [value.split(b'"ts":"')[1].split(b'"')[0].decode().removesuffix("Z") for value in values]
+def times_of(values: pa.BinaryArray) -> list[int]:
+    texts = [value.split(b'"ts":"')[1].split(b'"')[0].decode().removesuffix("Z") for value in values.to_pylist()]
     return [pa.scalar(text).cast(pa.timestamp("us")).value for text in texts]
 
 

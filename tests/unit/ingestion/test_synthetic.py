@@ -122,8 +122,8 @@ def test_memory_does_not_grow_with_the_feeds_length() -> None:
 
 def test_its_bars_can_be_encoded() -> None:
     keys, values = encode_bars(whole(SyntheticFeed(symbols=2, bars=1)))
-    assert keys == [b"SYN0000", b"SYN0001"]
-    assert values[0].startswith(b'{"symbol":"SYN0000","interval":"1m","ts":"2000-01-03T00:00:00Z","open":')
+    assert keys.to_pylist() == [b"SYN0000", b"SYN0001"]
+    assert values[0].as_py().startswith(b'{"symbol":"SYN0000","interval":"1m","ts":"2000-01-03T00:00:00Z","open":')
 
 
 def test_symbols_stay_in_order_however_many_there_are() -> None:
