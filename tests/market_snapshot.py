@@ -46,6 +46,8 @@ def indicator_table(bars: pd.DataFrame) -> pa.Table:
     )
     frame["mean_volume_20"] = volume.transform(lambda series: series.rolling(20).mean())
     frame["source"] = "test"
+    frame["derived_from"] = None
+    frame["is_closed"] = True
     frame["change_seq"] = 1
     return pa.Table.from_pandas(frame, schema=FCT_INDICATOR_SCHEMA, preserve_index=False)
 

@@ -32,6 +32,8 @@ FCT_INDICATOR_SCHEMA = pa.schema(
         ("basis_close", pa.float64()),
         *((name, pa.float64()) for name in INDICATORS),  # null during warm-up
         ("source", pa.string()),
+        ("derived_from", pa.string()),  # the finer interval; null for a landed bar
+        ("is_closed", pa.bool_()),
         ("change_seq", pa.int64()),
     ]
 )

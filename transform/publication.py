@@ -19,8 +19,8 @@ from transform.warehouse import open_warehouse
 _BALANCE = """
 select
     (select coalesce(sum(landed_rows), 0) from landing.slot)::bigint as landed,
-    (select count(*) from int_bar) as current,
-    (select count(*) from stg_bar) - (select count(*) from int_bar) as superseded,
+    (select count(*) from int_landed_bar) as current,
+    (select count(*) from stg_bar) - (select count(*) from int_landed_bar) as superseded,
     (select coalesce(sum(quarantined_rows), 0) from landing.slot)::bigint as quarantined
 """
 
@@ -46,7 +46,7 @@ def _publication(connection: duckdb.DuckDBPyConnection, parent: Manifest | None)
     watermark = connection.execute("select chain, max(next_offset) from landing.slot group by chain order by chain").fetchall()
     balance = connection.sql(_BALANCE).to_arrow_table().to_pylist()[0]
     build_seq, latest = connection.execute(
-        "select (select max(build_seq) from control.build), (select max(produced_at) from int_bar)"
+        "select (select max(build_seq) from control.build), (select max(produced_at) from int_landed_bar)"
     ).fetchall()[0]
     return Publication(
         build_seq=build_seq,

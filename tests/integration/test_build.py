@@ -139,7 +139,7 @@ def test_incremental_builds_equal_a_full_refresh_to_the_bit(lake: Lake, seed: in
                 begin_build(lake.settings, lake.storage)
             assert run_dbt(lake.settings, "--quiet", "run", "--select", "stg_bar").success
         run_build(lake.settings)
-    tables = ("stg_bar", "int_bar", "int_indicator", "fct_alert")
+    tables = ("stg_bar", "int_landed_bar", "int_bar", "int_indicator", "fct_alert")
     incremental = {table: warehouse_rows(lake.settings, table) for table in tables}
     assert run_dbt(lake.settings, "--quiet", "build", "--full-refresh", "--exclude-resource-type", "unit_test").success
     for table in tables:

@@ -17,6 +17,7 @@ CHAIN_OF_ASSETS = [
     "landed_slot",
     "validated_slot",
     "stg_bar",
+    "int_landed_bar",
     "int_bar",
     "int_indicator",
     "fct_indicator",

@@ -1,128 +1,22 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='delete+insert',
-    unique_key=['symbol', 'interval', 'ts'],
-    pre_hook='{{ add_columns_of_origins() }}',
-) }}
+{{ config(materialized='view') }}
 
-with landed as (
-
-    select * from {{ ref('stg_bar') }}
-    {% if is_incremental() %}
-    where change_seq > (select coalesce(max(change_seq), 0) from {{ this }})
-    {% endif %}
-
-),
-
-replayed as (
-
-    select
-        slot_seq, topic_id, "partition", "offset",
-        origin_topic_id, origin_partition, origin_offset
-    from {{ ref('stg_bar') }}
-    where origin_topic_id is not null
-
-),
-
--- What came twice from one place, because it was replayed while an earlier replay was on its way, counts as staged first.
-repeated as (
-
-    select topic_id, "partition", "offset"
-    from (
-
-        select * from replayed
-
-        union all
-
-        select
-            slot_seq, topic_id, "partition", "offset",
-            topic_id as origin_topic_id, "partition" as origin_partition, "offset" as origin_offset
-        from {{ ref('stg_bar') }} as bar
-        where exists (
-            select 1
-            from replayed
-            where
-                replayed.origin_topic_id = bar.topic_id
-                and replayed.origin_partition = bar."partition"
-                and replayed.origin_offset = bar."offset"
-        )
-
-    )
-    qualify row_number() over (
-        partition by origin_topic_id, origin_partition, origin_offset
-        order by slot_seq, "offset"
-    ) > 1
-
-),
-
-newest_landed as (
-
-    select landed.*
-    from landed
-    anti join repeated using (topic_id, "partition", "offset")
-    qualify row_number() over (
-        partition by symbol, interval, ts
-        order by ({{ place('landed') }}) desc
-    ) = 1
-
-),
-
-on_price_basis as (
-
-    select
-        symbol,
-        interval,
-        ts,
-        open,
-        high,
-        low,
-        close,
-        adj_close,
-        volume,
-        case when adj_close is null then 'raw' else 'adjusted' end as price_basis,
-        case when adj_close is null then open else open * (adj_close / close) end as basis_open,
-        case when adj_close is null then high else high * (adj_close / close) end as basis_high,
-        case when adj_close is null then low else low * (adj_close / close) end as basis_low,
-        coalesce(adj_close, close) as basis_close,
-        source,
-        produced_at,
-        topic,
-        topic_id,
-        "partition",
-        "offset",
-        kafka_timestamp,
-        topic_begun_at,
-        origin_topic_id,
-        origin_partition,
-        origin_offset,
-        origin_timestamp,
-        origin_begun_at
-    from newest_landed
-
-)
-
-{% if is_incremental() %}
-
--- A repeat that changes nothing moves the row's lineage and not its change_seq, so that nothing downstream is computed again.
 select
-    bar.*,
-    case
-        when
-            stored.open = bar.open and stored.high = bar.high and stored.low = bar.low and stored.close = bar.close
-            and stored.volume = bar.volume and stored.adj_close is not distinct from bar.adj_close
-            and stored.source = bar.source
-            then stored.change_seq
-        else {{ build_seq() }}
-    end as change_seq
-from on_price_basis as bar
-left join {{ this }} as stored using (symbol, interval, ts)
-where
-    stored.symbol is null
-    or ({{ place('bar') }}) >= ({{ place('stored') }})
-
-{% else %}
-
-select *, {{ build_seq() }} as change_seq
-from on_price_basis
-
-{% endif %}
+    symbol,
+    interval,
+    ts,
+    open,
+    high,
+    low,
+    close,
+    adj_close,
+    volume,
+    price_basis,
+    basis_open,
+    basis_high,
+    basis_low,
+    basis_close,
+    source,
+    cast(null as varchar) as derived_from,
+    true as is_closed,
+    change_seq
+from {{ ref('int_landed_bar') }}

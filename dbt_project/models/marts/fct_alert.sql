@@ -20,10 +20,25 @@ with rule as (
 
 changed as (
 
-    select * from {{ ref('int_indicator') }}
-    {% if is_incremental() %}
-    where change_seq > (select coalesce(max(change_seq), 0) from {{ this }})
-    {% endif %}
+    select
+        indicator.symbol,
+        indicator.interval,
+        indicator.ts,
+        bar.volume,
+        indicator.price_change_pct,
+        indicator.prior_mean_volume_20,
+        indicator.rsi_14
+    from {{ ref('int_indicator') }} as indicator
+    inner join {{ ref('int_bar') }} as bar
+        on
+            indicator.symbol = bar.symbol
+            and indicator.interval = bar.interval
+            and indicator.ts = bar.ts
+    where
+        bar.is_closed
+        {% if is_incremental() %}
+        and indicator.change_seq > (select coalesce(max(change_seq), 0) from {{ this }})
+        {% endif %}
 
 ),
 

@@ -1,27 +1,34 @@
 {{ config(materialized='view') }}
 
 select
-    symbol,
-    interval,
-    ts,
-    open,
-    high,
-    low,
-    close,
-    adj_close,
-    volume,
-    price_basis,
-    basis_open,
-    basis_high,
-    basis_low,
-    basis_close,
-    sma_20,
-    sma_50,
-    ema_12,
-    rsi_14,
-    volatility_20,
-    price_change_pct,
-    mean_volume_20,
-    source,
-    change_seq
-from {{ ref('int_indicator') }}
+    bar.symbol,
+    bar.interval,
+    bar.ts,
+    bar.open,
+    bar.high,
+    bar.low,
+    bar.close,
+    bar.adj_close,
+    bar.volume,
+    bar.price_basis,
+    bar.basis_open,
+    bar.basis_high,
+    bar.basis_low,
+    bar.basis_close,
+    indicator.sma_20,
+    indicator.sma_50,
+    indicator.ema_12,
+    indicator.rsi_14,
+    indicator.volatility_20,
+    indicator.price_change_pct,
+    indicator.mean_volume_20,
+    bar.source,
+    bar.derived_from,
+    bar.is_closed,
+    indicator.change_seq
+from {{ ref('int_bar') }} as bar
+inner join {{ ref('int_indicator') }} as indicator
+    on
+        bar.symbol = indicator.symbol
+        and bar.interval = indicator.interval
+        and bar.ts = indicator.ts
