@@ -50,3 +50,10 @@ def test_the_docs_are_one_page_with_or_without_a_warehouse(build_settings: Setti
     with build_lock(build_settings):
         page = generate_docs(build_settings)
     assert "fct_alert" in page.read_text()
+
+
+def test_a_symbol_of_digits_is_text_among_the_instruments(build_settings: Settings) -> None:
+    run_build(build_settings)
+    with open_warehouse(build_settings) as connection:
+        found = connection.execute("select symbol, name, currency from dim_instrument order by symbol limit 1").fetchall()
+    assert found == [("000001.SS", "SSE Composite Index", "CNY")]

@@ -1,0 +1,12 @@
+{{ config(materialized='view') }}
+
+select
+    symbol,
+    name,
+    kind,
+    exchange,
+    mic,
+    country,
+    currency,
+    time_zone
+from {{ ref('instrument') }}
