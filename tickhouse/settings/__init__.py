@@ -1,11 +1,13 @@
 """Every setting, its default and its meaning: the only place that reads the environment and tickhouse.yaml."""
 
 from tickhouse.settings.groups import (
+    DERIVED_INTERVALS,
     INDICATORS,
     AlertThresholds,
     AnalyticsSettings,
     ApiSettings,
     DagsterSettings,
+    DerivedInterval,
     DocsSettings,
     Indicator,
     IngestorSettings,
@@ -23,12 +25,14 @@ from tickhouse.settings.sources import CONFIG_VARIABLE, PREFIX, process_environm
 
 __all__ = [
     "CONFIG_VARIABLE",
+    "DERIVED_INTERVALS",
     "INDICATORS",
     "PREFIX",
     "AlertThresholds",
     "AnalyticsSettings",
     "ApiSettings",
     "DagsterSettings",
+    "DerivedInterval",
     "DocsSettings",
     "Indicator",
     "IngestorSettings",

@@ -5,16 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, Field(min_length=1)]
 Indicator = Literal["sma_20", "sma_50", "ema_12", "rsi_14", "volatility_20", "price_change_pct", "mean_volume_20"]
 INDICATORS: tuple[Indicator, ...] = get_args(Indicator)
+DerivedInterval = Literal["5m", "1h", "1d", "1w"]
+DERIVED_INTERVALS: tuple[DerivedInterval, ...] = get_args(DerivedInterval)
 
 _WRITTEN_AS_NUMBER = BeforeValidator(lambda value: str(value) if type(value) is int else value)
 _IN_CAPITALS = BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)
 _WITHOUT_OUTER_SLASHES = BeforeValidator(lambda value: value.strip("/") or None if isinstance(value, str) else value)
+_SHORTEST_FIRST = AfterValidator(lambda chosen: tuple(name for name in DERIVED_INTERVALS if name in chosen))
 
 
 def _read_times(value: object) -> object:
@@ -115,6 +128,9 @@ class AnalyticsSettings(Group):
     enabled: bool = Field(True, description="Compute indicators and alerts. Off: bars are served without them.")
     indicators: tuple[Indicator, ...] = Field(
         INDICATORS, description="Which indicators are computed; the others are null. An alert needs its own."
+    )
+    derived_intervals: Annotated[tuple[DerivedInterval, ...], _SHORTEST_FIRST] = Field(
+        DERIVED_INTERVALS, description="Which coarser bars are derived from finer ones, where none has landed; `[]` is none."
     )
     alert_thresholds: AlertThresholds = AlertThresholds()
 

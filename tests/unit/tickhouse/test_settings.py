@@ -54,6 +54,7 @@ OTHER: dict[str, Any] = {
     "validation.block_from_rows": 3,
     "analytics.enabled": False,
     "analytics.indicators": ["rsi_14", "sma_20"],
+    "analytics.derived_intervals": ["1w"],
     "analytics.alert_thresholds.price_change_medium_pct": 4.0,
     "analytics.alert_thresholds.price_change_high_pct": 8.5,
     "analytics.alert_thresholds.volume_spike_pct": 300.0,
@@ -248,7 +249,8 @@ def test_a_file_whose_lines_are_commented_out_says_nothing() -> None:
         ("storage.kind", "gcs"),
         ("storage.kind", "s3"),
         ("validation.max_quarantined_pct", 101),
-        ("analytics.indicators", ["macd"]),
+        ("analytics.indicators", ["sma_21"]),
+        ("analytics.derived_intervals", ["1m"]),
         ("analytics.alert_thresholds.rsi_overbought", 101),
         ("api.port", 65536),
         ("logging.level", "LOUD"),
@@ -295,6 +297,14 @@ def test_a_list_that_is_no_list_is_refused_by_name(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("given_", "computed"), [({"enabled": False}, ()), ({"indicators": []}, ()), ({}, INDICATORS)])
 def test_analytics_computes_what_is_chosen_and_nothing_when_off(given_: dict[str, Any], computed: tuple[str, ...]) -> None:
     assert load_settings(analytics=given_).analytics.computed == computed
+
+
+@pytest.mark.parametrize(("text", "chosen"), [("[]", ()), ("1w", ("1w",)), ("1w, 5m,1w", ("5m", "1w"))])
+def test_derived_intervals_are_in_one_order_however_they_are_written(
+    text: str, chosen: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TICKHOUSE_ANALYTICS__DERIVED_INTERVALS", text)
+    assert load_settings().analytics.derived_intervals == chosen
 
 
 def test_people_write_numbers_and_small_letters_too() -> None:
