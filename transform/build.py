@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
 from transform.dbt import DbtError, NodeResult, build_models, failure_text
+from transform.marts import FCT_ALERT, FCT_INDICATOR
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest, latest_manifest, latest_number
 from transform.validation.run import ValidationOutcome, validate_new_slots
@@ -45,11 +46,11 @@ def run_build(settings: Settings, on_stage: Report | None = None) -> BuildReport
         report(f"built {len(models)} models and tests")
         before = latest_number(storage)
         manifest = publish_warehouse(settings, storage)
-    rows = sum(mart.rows for mart in manifest.marts.values())
+    bars, alerts = manifest.marts[FCT_INDICATOR].rows, manifest.marts[FCT_ALERT].rows
     report(
         f"nothing new: snapshot {manifest.number} stays"
         if manifest.number == before
-        else f"published snapshot {manifest.number} with {rows:,} rows"
+        else f"published snapshot {manifest.number} with {bars:,} bars and {alerts:,} alerts"
     )
     return BuildReport(validation, models, manifest)
 

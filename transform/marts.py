@@ -14,6 +14,9 @@ FCT_INDICATOR = "fct_indicator"
 FCT_ALERT = "fct_alert"
 """One row per (symbol, interval, ts, rule) that fired."""
 
+DIM_INSTRUMENT = "dim_instrument"
+"""One row per instrument that is described; one that has bars may be missing."""
+
 FCT_INDICATOR_SCHEMA = pa.schema(
     [
         ("symbol", pa.string()),
@@ -52,5 +55,22 @@ FCT_ALERT_SCHEMA = pa.schema(
     ]
 )
 
-MARTS: dict[str, pa.Schema] = {FCT_INDICATOR: FCT_INDICATOR_SCHEMA, FCT_ALERT: FCT_ALERT_SCHEMA}
-"""Every published table, with the schema its Parquet files have."""
+DIM_INSTRUMENT_SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("name", pa.string()),
+        ("kind", pa.string()),  # index, stock
+        ("exchange", pa.string()),
+        ("mic", pa.string()),  # ISO 10383
+        ("country", pa.string()),  # ISO 3166-1 alpha-2
+        ("currency", pa.string()),  # ISO 4217
+        ("time_zone", pa.string()),  # IANA
+    ]
+)
+
+MARTS: dict[str, pa.Schema] = {
+    FCT_INDICATOR: FCT_INDICATOR_SCHEMA,
+    FCT_ALERT: FCT_ALERT_SCHEMA,
+    DIM_INSTRUMENT: DIM_INSTRUMENT_SCHEMA,
+}
+"""Every published table, with the schema its Parquet files have. Without `change_seq`, contents tell whether one changed."""

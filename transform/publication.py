@@ -12,7 +12,7 @@ from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.marts import MARTS
 from transform.snapshot.manifest import Balance, Manifest, latest_manifest
-from transform.snapshot.publish import Publication, publish
+from transform.snapshot.publish import Publication, holds, publish
 from transform.snapshot.retention import remove_expired
 from transform.warehouse import open_warehouse
 
@@ -58,12 +58,27 @@ def _publication(connection: duckdb.DuckDBPyConnection, parent: Manifest | None)
 
 
 def _changed_marts(connection: duckdb.DuckDBPyConnection, parent: Manifest | None) -> Mapping[str, pa.Table]:
+    published = {} if parent is None else parent.marts
     changed = {}
     for name, schema in MARTS.items():
-        rows, highest = connection.execute(f"select count(*), coalesce(max(change_seq), 0) from {name}").fetchall()[0]
-        before = None if parent is None else parent.marts.get(name)
-        if before is None or (before.rows, before.max_change_seq) != (rows, highest):
-            columns = ", ".join(schema.names)
-            ordered = f"select {columns} from {name} order by symbol, interval, ts, {schema.names[0]}"
-            changed[name] = connection.sql(ordered).to_arrow_table().cast(schema)
+        before = published.get(name)
+        if "change_seq" not in schema.names:
+            table = _rows(connection, name, schema)
+            if before is None or not holds(before, table):
+                changed[name] = table
+        elif before is None or (before.rows, before.max_change_seq) != _extent(connection, name):
+            changed[name] = _rows(connection, name, schema)
     return changed
+
+
+def _extent(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, int]:
+    """How many rows there are, and the newest build that changed any."""
+    rows, highest = connection.execute(f"select count(*), coalesce(max(change_seq), 0) from {name}").fetchall()[0]
+    return rows, highest
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema) -> pa.Table:
+    """The whole mart, in the order of its key."""
+    key = [column for column in ("symbol", "interval", "ts", schema.names[0]) if column in schema.names]
+    ordered = f"select {', '.join(schema.names)} from {name} order by {', '.join(key)}"
+    return connection.sql(ordered).to_arrow_table().cast(schema)

@@ -26,7 +26,7 @@ class PublishedFile(_Record):
 
 
 class PublishedMart(_Record):
-    """A mart as of one snapshot."""
+    """A mart as of one snapshot. `max_change_seq` is 0 of one whose rows carry none."""
 
     rows: int
     max_change_seq: int

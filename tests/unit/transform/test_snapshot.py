@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -9,10 +10,17 @@ import pytest
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
-from transform.marts import FCT_ALERT, FCT_ALERT_SCHEMA, FCT_INDICATOR, FCT_INDICATOR_SCHEMA
+from transform.marts import (
+    DIM_INSTRUMENT,
+    DIM_INSTRUMENT_SCHEMA,
+    FCT_ALERT,
+    FCT_ALERT_SCHEMA,
+    FCT_INDICATOR,
+    FCT_INDICATOR_SCHEMA,
+)
 from transform.snapshot import publish as publishing
 from transform.snapshot.manifest import Balance, Manifest, latest_manifest, latest_number, manifest_key
-from transform.snapshot.publish import Publication, PublishConflictError, publish
+from transform.snapshot.publish import Publication, PublishConflictError, holds, publish
 from transform.snapshot.read import SnapshotReader
 from transform.snapshot.retention import remove_expired
 
@@ -70,6 +78,16 @@ def test_a_mart_that_did_not_change_keeps_its_files(storage: Storage) -> None:
     second = publish(storage, publication(2, with_alerts=False))
     assert second.marts[FCT_ALERT] == first.marts[FCT_ALERT]
     assert second.marts[FCT_INDICATOR] != first.marts[FCT_INDICATOR]
+
+
+def test_what_carries_no_build_is_told_apart_by_its_contents(storage: Storage) -> None:
+    rows = [{"symbol": "A", "name": "Company A"}, {"symbol": "B"}]
+    table = pa.Table.from_pylist(rows, schema=DIM_INSTRUMENT_SCHEMA)
+    published = publish(storage, replace(publication(1), tables={DIM_INSTRUMENT: table})).marts[DIM_INSTRUMENT]
+    assert (published.rows, published.max_change_seq) == (2, 0)
+    assert holds(published, pa.Table.from_pylist(rows, schema=DIM_INSTRUMENT_SCHEMA))
+    renamed = [{"symbol": "A", "name": "Company B"}, {"symbol": "B"}]
+    assert not holds(published, pa.Table.from_pylist(renamed, schema=DIM_INSTRUMENT_SCHEMA))
 
 
 def test_retention_removes_what_only_old_snapshots_refer_to(storage: Storage) -> None:
