@@ -9,6 +9,7 @@ from apps.cli.docs_site import ensure_docs
 from ingestion import fetch, sender
 from ingestion.broker import BrokerUnavailableError, ensure_kafka
 from tickhouse.settings import Settings
+from transform.indicators import kernel
 
 
 def prepare_installation(settings: Settings, say: Callable[[str], None]) -> None:
@@ -19,7 +20,8 @@ def prepare_installation(settings: Settings, say: Callable[[str], None]) -> None
         say(f"dbt project parsed and documented: {ensure_docs(each)}")
     fetch.load_compiled_code()
     sender.load_compiled_code()
-    say("Fast paths of producer and ingestor compiled")
+    kernel.load_compiled_code()
+    say("Producer, ingestor and indicator kernel compiled")
     try:
         say(f"Kafka: {ensure_kafka()}")
     except BrokerUnavailableError as reason:

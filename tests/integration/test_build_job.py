@@ -20,6 +20,7 @@ CHAIN_OF_ASSETS = [
     "int_landed_bar",
     "int_bar",
     "int_indicator",
+    "int_chosen_indicator",
     "fct_indicator",
     "published_snapshot",
 ]

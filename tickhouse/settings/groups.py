@@ -19,7 +19,22 @@ from pydantic import (
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, Field(min_length=1)]
-Indicator = Literal["sma_20", "sma_50", "ema_12", "rsi_14", "volatility_20", "price_change_pct", "mean_volume_20"]
+Indicator = Literal[
+    "sma_20",
+    "sma_50",
+    "ema_12",
+    "ema_26",
+    "rsi_14",
+    "macd",
+    "macd_signal",
+    "macd_histogram",
+    "bollinger_upper_20",
+    "bollinger_lower_20",
+    "atr_14",
+    "volatility_20",
+    "price_change_pct",
+    "mean_volume_20",
+]
 INDICATORS: tuple[Indicator, ...] = get_args(Indicator)
 DerivedInterval = Literal["5m", "1h", "1d", "1w"]
 DERIVED_INTERVALS: tuple[DerivedInterval, ...] = get_args(DerivedInterval)

@@ -1,126 +1,117 @@
-"""The indicator kernel: one pass over ordered bars, state in and state out, no I/O.
+"""The indicator kernel: one pass over bars in the order of time, state in and state out, no I/O.
 
-Conventions are TA-Lib's with an unstable period of 0, save where a docstring says otherwise. Every value is
-NaN during warm-up. Windows are summed afresh from their bars, never kept as running sums: only so does a
-pass resumed from stored state equal a pass over the whole history to the bit.
+Conventions are TA-Lib's with an unstable period of 0, save where docs/indicators.md says otherwise. A value is NaN where
+there is none: during warm-up, and the RSI of a series that never moved. Windows are summed afresh for every bar, never kept
+as running sums, and always in the same order: only so do bars that are computed one at a time, in pieces or all at once get
+the same values to the bit.
 """
 
 from __future__ import annotations
 
-import math
+from functools import cache
+from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numpy.typing import NDArray
 
-CONTEXT_BARS = 50
-"""Bars before the first one computed that the windows look back on."""
+from transform.indicators import arithmetic
+from transform.indicators.arithmetic import STATE_WIDTH
 
-VERSION = 1
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+VERSION = 2
 """Part of the stored state's fingerprint: raise it when any value the kernel gives could change."""
-
-STATE = ("bar_number", "ema_12_state", "avg_gain", "avg_loss")
-"""What a bar carries on to the next: its number in its series (from 1), the EMA 12 (the sum of closes before
-bar 12), Wilder's averages of gains and losses (their sums before bar 15)."""
 
 OUTPUTS = (
     "sma_20",
     "sma_50",
     "ema_12",
+    "ema_26",
     "rsi_14",
+    "macd",
+    "macd_signal",
+    "macd_histogram",
+    "bollinger_upper_20",
+    "bollinger_lower_20",
+    "atr_14",
     "volatility_20",
     "price_change_pct",
     "mean_volume_20",
     "prior_mean_volume_20",
 )
-"""The rows of `advance`'s result; the last one is the mean volume of the 20 bars before this one."""
+"""The rows of `advance`'s first result; the last one is the mean volume of the 20 bars before this one."""
 
-_EMA_12 = 2.0 / 13.0
+CARRIED = ("bar_number", "macd_fast", "avg_gain", "avg_loss")
+"""The rows of its second result: what the next bar goes on from, beside the outputs."""
+
+WINDOW_BARS = 50
+"""The longest window: state is restored from as many bars."""
+
+RECURSIONS = ("bar_number", "macd_fast", "avg_gain", "avg_loss", "ema_12", "ema_26", "macd_signal", "atr_14")
+"""The stored columns that `restore` takes, in its order."""
 
 
-@njit(cache=True)
-def advance(
-    first: NDArray[np.int64],
-    begin: NDArray[np.int64],
-    end: NDArray[np.int64],
-    close: NDArray[np.float64],
-    volume: NDArray[np.float64],
-    start: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute the indicators of many series laid one after the other.
+def new_state(series: int) -> Floats:
+    """The state of so many series of which no bar was seen, shape (series, STATE_WIDTH)."""
+    return np.zeros((series, STATE_WIDTH))
 
-    Series s is the rows `first[s]` to `end[s]`, in `ts` order; rows before `begin[s]` are context that is
-    read and not computed. `start[s]` is the `STATE` after row `begin[s] - 1`, zeros for a new series.
 
-    Returns the outputs, shape (len(OUTPUTS), rows), and the state after each row, shape (len(STATE), rows);
-    both are NaN in context rows.
+def advance(series: Places, high: Floats, low: Floats, close: Floats, volume: Floats, state: Floats) -> tuple[Floats, Floats]:
+    """Compute the indicators of bars of many series, in any interleaving of them, each series in the order of time.
+
+    `series[i]` is bar i's row of `state`, which is advanced in place. Prices are those of the price basis. Returns the
+    outputs, shape (len(OUTPUTS), bars), and what is carried on, shape (len(CARRIED), bars). Raises ValueError for arrays
+    that do not fit together.
     """
-    rows = close.size
-    outputs = np.full((8, rows), np.nan)
-    states = np.full((4, rows), np.nan)
-    for s in range(first.size):
-        number, ema, gain, loss = start[s, 0], start[s, 1], start[s, 2], start[s, 3]
-        for i in range(begin[s], end[s]):
-            number += 1.0
-            ema = _next_ema(number, ema, close[i])
-            if number > 1:
-                change = close[i] - close[i - 1]
-                gain = _next_wilder(number, gain, max(change, 0.0))
-                loss = _next_wilder(number, loss, max(-change, 0.0))
-                outputs[5, i] = (close[i] / close[i - 1] - 1.0) * 100.0
-            if number >= 12:
-                outputs[2, i] = ema
-            if number >= 15 and gain + loss > 0.0:
-                outputs[3, i] = 100.0 * (gain / (gain + loss))
-            if number >= 20:
-                outputs[0, i] = _mean(close, i, 20)
-                outputs[6, i] = _mean(volume, i, 20)
-            if number >= 21:
-                outputs[4, i] = _volatility(close, i, 20)
-                outputs[7, i] = _mean(volume, i - 1, 20)
-            if number >= 50:
-                outputs[1, i] = _mean(close, i, 50)
-            states[0, i], states[1, i], states[2, i], states[3, i] = number, ema, gain, loss
-    return outputs, states
+    _check(series, state, high, low, close, volume)
+    outputs, carried = _compiled_advance()(series, high, low, close, volume, state)
+    return outputs, carried
 
 
-@njit(cache=True)
-def _next_ema(number: float, ema: float, close: float) -> float:
-    """EMA 12 seeded with the mean of its first 12 closes, as TA-Lib does."""
-    if number > 12:
-        return ema + (close - ema) * _EMA_12
-    if number == 12:
-        return (ema + close) / 12.0
-    return ema + close
+def restore(series: Places, close: Floats, volume: Floats, recursions: Floats, state: Floats) -> None:
+    """Set the state of series of at least `WINDOW_BARS` bars to what it was after the last of them.
+
+    `close` and `volume` are the last `WINDOW_BARS` bars of each, series by series in the order of time, and `series[i]` is
+    bar i's row of `state`. `recursions`, shape (series, len(RECURSIONS)), is what was stored with the last one. Raises
+    ValueError for arrays that do not fit together.
+    """
+    _check(series, state, close, volume)
+    if recursions.shape != (close.size // WINDOW_BARS, len(RECURSIONS)) or close.size % WINDOW_BARS:
+        raise ValueError(f"{close.size} bars and recursions of the shape {recursions.shape} are not {WINDOW_BARS} bars a series")
+    _compiled_restore()(series, close, volume, recursions, state)
 
 
-@njit(cache=True)
-def _next_wilder(number: float, average: float, value: float) -> float:
-    """Wilder's smoothing over 14 changes (New Concepts in Technical Trading Systems, 1978)."""
-    if number > 15:
-        return (average * 13.0 + value) / 14.0
-    if number == 15:
-        return (average + value) / 14.0
-    return average + value
+def load_compiled_code() -> None:
+    """Have the arithmetic compiled: a moment from the cache, seconds the first time."""
+    _compiled_advance()
+    _compiled_restore()
 
 
-@njit(cache=True)
-def _mean(values: NDArray[np.float64], last: int, length: int) -> float:
-    total = 0.0
-    for i in range(last - length + 1, last + 1):
-        total += values[i]
-    return total / length
+def _check(series: Places, state: Floats, *columns: Floats) -> None:
+    """The arithmetic reads and writes by place and looks at no bound."""
+    if state.ndim != 2 or state.shape[1] != STATE_WIDTH:
+        raise ValueError(f"the state has the shape {state.shape}, and not (series, {STATE_WIDTH}): make it with new_state")
+    if any(column.shape != series.shape for column in columns):
+        raise ValueError(f"{series.size} bars have columns of {sorted({column.size for column in columns})}")
+    if series.size and not 0 <= series.min() <= series.max() < len(state):
+        raise ValueError(f"series {series.min()} to {series.max()} are not all among the state's {len(state)}")
 
 
-@njit(cache=True)
-def _volatility(close: NDArray[np.float64], last: int, length: int) -> float:
-    """Sample standard deviation of the last `length` simple returns, a fraction, not annualised."""
-    mean = 0.0
-    for i in range(last - length + 1, last + 1):
-        mean += close[i] / close[i - 1] - 1.0
-    mean /= length
-    squares = 0.0
-    for i in range(last - length + 1, last + 1):
-        deviation = close[i] / close[i - 1] - 1.0 - mean
-        squares += deviation * deviation
-    return math.sqrt(squares / (length - 1))
+# One signature, for arrays that may be written to or not: there is nothing left to compile when other ones come.
+_COLUMN = types.Array(types.float64, 1, "C", readonly=True)
+_PLACES = types.Array(types.int64, 1, "C", readonly=True)
+_STORED = types.Array(types.float64, 2, "C", readonly=True)
+_STATE = types.Array(types.float64, 2, "C")
+
+
+@cache
+def _compiled_advance() -> Any:
+    signature = types.UniTuple(types.Array(types.float64, 2, "C"), 2)(_PLACES, *[_COLUMN] * 4, _STATE)
+    return njit(signature, cache=True, nogil=True)(arithmetic.advance)
+
+
+@cache
+def _compiled_restore() -> Any:
+    return njit(types.void(_PLACES, _COLUMN, _COLUMN, _STORED, _STATE), cache=True, nogil=True)(arithmetic.restore)

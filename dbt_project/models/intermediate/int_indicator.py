@@ -1,4 +1,4 @@
-"""Bars with their indicators, and the state that carries them on."""
+"""Every bar's indicators, and the state that carries them on."""
 
 
 def model(dbt, session):
@@ -6,12 +6,14 @@ def model(dbt, session):
         materialized="incremental",
         incremental_strategy="delete+insert",
         unique_key=["symbol", "interval", "ts"],
+        on_schema_change="fail",
     )
 
-    from transform.indicators.incremental import indicator_rows
+    from transform.indicators.incremental import changed_indicators
+    from transform.indicators.refresh import all_indicators
 
     bars = dbt.ref("int_bar")
-    build = dbt.source("control", "build").order("build_seq desc").limit(1).project("build_seq, computed_indicators")
-    change_seq, computed = build.fetchall()[0]
-    stored = session.table(str(dbt.this)) if dbt.is_incremental else None
-    return indicator_rows(session, bars, stored, computed, change_seq)
+    change_seq = dbt.source("control", "build").aggregate("max(build_seq)").fetchall()[0][0]
+    if dbt.is_incremental:
+        return changed_indicators(session, bars, session.table(str(dbt.this)), change_seq)
+    return all_indicators(session, bars, change_seq)

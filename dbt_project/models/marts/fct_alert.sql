@@ -28,7 +28,7 @@ changed as (
         indicator.price_change_pct,
         indicator.prior_mean_volume_20,
         indicator.rsi_14
-    from {{ ref('int_indicator') }} as indicator
+    from {{ ref('int_chosen_indicator') }} as indicator
     inner join {{ ref('int_bar') }} as bar
         on
             indicator.symbol = bar.symbol

@@ -18,7 +18,14 @@ select
     indicator.sma_20,
     indicator.sma_50,
     indicator.ema_12,
+    indicator.ema_26,
     indicator.rsi_14,
+    indicator.macd,
+    indicator.macd_signal,
+    indicator.macd_histogram,
+    indicator.bollinger_upper_20,
+    indicator.bollinger_lower_20,
+    indicator.atr_14,
     indicator.volatility_20,
     indicator.price_change_pct,
     indicator.mean_volume_20,
@@ -27,7 +34,7 @@ select
     bar.is_closed,
     indicator.change_seq
 from {{ ref('int_bar') }} as bar
-inner join {{ ref('int_indicator') }} as indicator
+inner join {{ ref('int_chosen_indicator') }} as indicator
     on
         bar.symbol = indicator.symbol
         and bar.interval = indicator.interval

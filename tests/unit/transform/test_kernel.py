@@ -10,17 +10,20 @@ from hypothesis.extra import numpy as hnp
 from lake import real_bars
 from talib_oracle import Floats, by_talib
 
-from transform.indicators.kernel import OUTPUTS, STATE, advance
+from transform.indicators.kernel import CARRIED, OUTPUTS, advance, new_state
 
 prices = st.lists(st.one_of(st.floats(1, 1000), st.integers(90, 110).map(float), st.just(100.0)), min_size=1, max_size=120).map(
     np.array
 )
 
 
+def run(close: Floats, volume: Floats, state: Floats) -> tuple[Floats, Floats]:
+    return advance(np.zeros(close.size, np.int64), close, close, close, volume, state)
+
+
 def whole(close: Floats, volume: Floats) -> tuple[dict[str, Floats], Floats]:
-    rows = np.array([0]), np.array([0]), np.array([close.size])
-    outputs, states = advance(*rows, close, volume, np.zeros((1, len(STATE))))
-    return dict(zip(OUTPUTS, outputs, strict=True)), states
+    outputs, carried = run(close, volume, new_state(1))
+    return dict(zip(OUTPUTS, outputs, strict=True)), carried
 
 
 def volatility(close: Floats) -> Floats:
@@ -72,23 +75,13 @@ def test_the_prior_mean_leaves_the_bar_itself_out() -> None:
 
 
 @given(prices, hnp.arrays(float, 120, elements=st.floats(0, 1e9)), st.data())
-def test_a_pass_resumed_anywhere_equals_the_whole_to_the_bit(close: Floats, volume: Floats, data: st.DataObject) -> None:
-    volume = volume[: close.size]
-    expected, states = whole(close, volume)
-    at = data.draw(st.integers(1, close.size))
-    first = max(0, at - 50)
-    rows = np.array([0]), np.array([at - first]), np.array([close.size - first])
-    outputs, resumed = advance(*rows, close[first:], volume[first:], states[:, at - 1].reshape(1, -1).copy())
-    for name, values in zip(OUTPUTS, outputs, strict=True):
-        np.testing.assert_array_equal(values[at - first :], expected[name][at:], err_msg=name)
-    np.testing.assert_array_equal(resumed[:, at - first :], states[:, at:])
-
-
-def test_series_laid_side_by_side_do_not_touch() -> None:
-    rng = np.random.default_rng(7)
-    a, b = rng.uniform(10, 20, 80), rng.uniform(100, 200, 30)
-    both = np.concatenate((a, b))
-    first, end = np.array([0, 80]), np.array([80, 110])
-    outputs, _ = advance(first, first.copy(), end, both, both, np.zeros((2, len(STATE))))
-    for values, alone_a, alone_b in zip(outputs, whole(a, a)[0].values(), whole(b, b)[0].values(), strict=True):
-        np.testing.assert_array_equal(values, np.concatenate((alone_a, alone_b)))
+def test_a_pass_that_stops_anywhere_and_goes_on_equals_the_whole_to_the_bit(
+    close: Floats, volume: Floats, data: st.DataObject
+) -> None:
+    volume, state = volume[: close.size], new_state(1)
+    expected, carried = whole(close, volume)
+    at = data.draw(st.integers(0, close.size))
+    begun, gone_on = run(close[:at], volume[:at], state), run(close[at:], volume[at:], state)
+    np.testing.assert_array_equal(np.concatenate((begun[0], gone_on[0]), axis=1), list(expected.values()))
+    np.testing.assert_array_equal(np.concatenate((begun[1], gone_on[1]), axis=1), carried)
+    assert len(carried) == len(CARRIED)

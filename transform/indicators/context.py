@@ -1,0 +1,128 @@
+"""The state that series go on from: restored from what is stored of the bars before their first change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tickhouse.bar import INTERVALS
+from transform.indicators.kernel import RECURSIONS, WINDOW_BARS, advance, new_state, restore
+from transform.indicators.rows import NUMBERS, in_order_of_time
+
+_REACHES = (1.5, 12.0, 96.0)
+"""How far back the last `WINDOW_BARS` bars are looked for, in multiples of their length; then everywhere."""
+
+
+class MissingStateError(RuntimeError):
+    """A bar that was there when the indicators were last computed has no row of them."""
+
+
+@dataclass(frozen=True)
+class _LastBars:
+    """The last bars of each of some series, ordered by (series, ts); `last` are the places of each series' newest one."""
+
+    series: NDArray[np.int64]
+    ts: pa.ChunkedArray
+    numbers: list[NDArray[np.float64]]
+    last: NDArray[np.int64]
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many bars each series has here."""
+        return np.diff(self.last, prepend=-1)
+
+    def places(self, is_wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The places of all bars of those series."""
+        return np.flatnonzero(np.repeat(is_wanted, self.counts))
+
+
+def state_before(
+    session: duckdb.DuckDBPyConnection, bars: duckdb.DuckDBPyRelation, stored: duckdb.DuckDBPyRelation, changed: pa.Table
+) -> NDArray[np.float64]:
+    """The kernel's state of each series after its last bar before `first_ts`, shape (series, STATE_WIDTH).
+
+    `changed` has series (0, 1, …), symbol, interval and first_ts; `bars` is `int_bar`, `stored` is `int_indicator`. Bars are
+    looked for near `first_ts` first: what is read follows from the series, not from their histories, unless a series was
+    silent for long, or is new. Raises MissingStateError.
+    """
+    state = new_state(changed.num_rows)
+    for interval in pc.unique(changed["interval"]).to_pylist():
+        wanted = changed.filter(pc.equal(changed["interval"], interval))
+        for reach in (*_REACHES, None):
+            found = _last_bars(session, bars, wanted, reach)
+            recursions = _recursions(session, stored, wanted, found)
+            is_whole = found.counts == np.minimum(recursions[:, 0], WINDOW_BARS)
+            _set(state, found, recursions, is_whole)
+            done = pa.array(found.series[found.last[is_whole]])
+            wanted = wanted.filter(pc.invert(pc.is_in(wanted["series"], value_set=done)))
+            if wanted.num_rows == 0:
+                break
+    return state
+
+
+def _last_bars(
+    session: duckdb.DuckDBPyConnection, bars: duckdb.DuckDBPyRelation, wanted: pa.Table, reach: float | None
+) -> _LastBars:
+    """The last `WINDOW_BARS` bars of each series before its `first_ts`, of those that are not out of reach."""
+    interval = wanted["interval"][0].as_py()
+    bound = {"interval": interval, "until": pc.max(wanted["first_ts"]).as_py()}
+    within_reach = ""
+    if reach is not None:
+        length = timedelta(seconds=INTERVALS[interval] * WINDOW_BARS * reach)
+        bound |= {"length": length, "since": pc.min(wanted["first_ts"]).as_py() - length}
+        within_reach = "and bars.ts >= $since and bars.ts >= first_ts - $length"
+    found = in_order_of_time(
+        session.sql(
+            f"""
+            select series, bars.ts, {", ".join(NUMBERS)}
+            from bars join wanted using (symbol, interval)
+            where bars.interval = $interval and bars.ts < $until and bars.ts < first_ts {within_reach}
+            """,
+            params=bound,
+        ).to_arrow_table()
+    )
+    series = found["series"].to_numpy()
+    order = np.argsort(series, kind="stable")
+    ends = np.flatnonzero(np.diff(series[order], append=-1))
+    age = np.repeat(ends, np.diff(ends, prepend=-1)) - np.arange(len(order))
+    kept = found.take(pa.array(order[age < WINDOW_BARS]))
+    series = kept["series"].to_numpy()
+    numbers = [kept[name].to_numpy() for name in NUMBERS]
+    return _LastBars(series, kept["ts"], numbers, np.flatnonzero(np.diff(series, append=-1)))
+
+
+def _recursions(
+    session: duckdb.DuckDBPyConnection, stored: duckdb.DuckDBPyRelation, wanted: pa.Table, found: _LastBars
+) -> NDArray[np.float64]:
+    """What was stored with each series' last bar, shape (series found, len(RECURSIONS)); NaN where a seed is yet to come."""
+    place = pa.table({"series": found.series[found.last], "ts": found.ts.take(pa.array(found.last))})
+    last = place.join(wanted.select(["series", "symbol", "interval"]), "series")
+    bound = {} if last.num_rows == 0 else {"since": pc.min(last["ts"]).as_py(), "until": pc.max(last["ts"]).as_py()}
+    between = "and stored.ts between $since and $until" if bound else ""
+    columns = ", ".join(f"stored.{name}" for name in RECURSIONS)
+    rows = session.sql(
+        f"select series, {columns} from last join stored using (symbol, interval, ts) where true {between} order by series",
+        params=bound,
+    ).to_arrow_table()
+    if rows.num_rows < place.num_rows:
+        raise MissingStateError(
+            f"{place.num_rows - rows.num_rows} bars have no row in int_indicator, though they are no newer than it: "
+            "`tickhouse build --full-refresh` computes it anew"
+        )
+    return np.stack([rows[name].cast(pa.float64()).fill_null(np.nan).to_numpy() for name in RECURSIONS], axis=1)
+
+
+def _set(state: NDArray[np.float64], found: _LastBars, recursions: NDArray[np.float64], is_whole: NDArray[np.bool_]) -> None:
+    """Set the states of the series that were found whole: from what was stored, or by all their bars where these are few."""
+    is_long = is_whole & (recursions[:, 0] >= WINDOW_BARS)
+    high, low, close, volume = found.numbers
+    at = found.places(is_long)
+    restore(found.series[at], close[at], volume[at], recursions[is_long], state)
+    at = found.places(is_whole & ~is_long)
+    advance(found.series[at], high[at], low[at], close[at], volume[at], state)

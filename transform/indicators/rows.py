@@ -1,0 +1,43 @@
+"""What the kernel takes of `int_bar`, and the rows of `int_indicator` that it gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from transform.indicators.kernel import CARRIED, OUTPUTS
+
+NUMBERS = ("basis_high", "basis_low", "basis_close", "volume")
+"""The columns of `int_bar` that the kernel takes, in its order."""
+
+INDICATOR_SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("interval", pa.string()),
+        ("ts", pa.timestamp("us", tz="UTC")),
+        *((name, pa.float64()) for name in OUTPUTS),
+        *((name, pa.int64() if name == "bar_number" else pa.float64()) for name in CARRIED),
+        ("change_seq", pa.int64()),
+    ]
+)
+
+
+def in_order_of_time(bars: pa.Table) -> pa.Table:
+    """The bars sorted by ts, in one piece; as they are where they are sorted, which is usual."""
+    ts = bars["ts"].cast(pa.int64()).to_numpy()
+    is_sorted = (ts[:-1] <= ts[1:]).all()
+    return (bars if is_sorted else bars.take(pa.array(np.argsort(ts, kind="stable")))).combine_chunks()
+
+
+def indicator_rows(keys: pa.Table, outputs: NDArray[np.float64], carried: NDArray[np.float64], change_seq: int) -> pa.RecordBatch:
+    """Rows in `INDICATOR_SCHEMA`: `keys` has symbol, interval and ts, the arrays are what `advance` gives; NaN becomes null."""
+    number, *state = carried
+    columns = [
+        *(keys[name].combine_chunks() for name in INDICATOR_SCHEMA.names[:3]),
+        *(pa.array(values, from_pandas=True) for values in outputs),
+        pa.array(number.astype(np.int64)),
+        *(pa.array(values) for values in state),
+        pa.repeat(pa.scalar(change_seq, pa.int64()), keys.num_rows),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=INDICATOR_SCHEMA)
