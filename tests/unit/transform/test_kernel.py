@@ -1,87 +1,65 @@
-"""The kernel agrees with TA-Lib, an oracle nobody here wrote, and resumes to the bit."""
+"""The kernel agrees with TA-Lib, an oracle nobody here wrote, on real bars and on made-up ones."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
-from lake import real_bars
-from talib_oracle import Floats, by_talib
+from bar_series import Floats, Series, computed, end_to_end, everyday_series, of_closes
+from exact_oracle import exactly, nearest
+from hypothesis import given, settings
+from real_series import SOURCES, shared_data
+from talib_oracle import by_talib
 
-from transform.indicators.kernel import CARRIED, OUTPUTS, advance, new_state
+from transform.indicators.kernel import OUTPUTS, advance, new_state
 
-prices = st.lists(st.one_of(st.floats(1, 1000), st.integers(90, 110).map(float), st.just(100.0)), min_size=1, max_size=120).map(
-    np.array
-)
-
-
-def run(close: Floats, volume: Floats, state: Floats) -> tuple[Floats, Floats]:
-    return advance(np.zeros(close.size, np.int64), close, close, close, volume, state)
+NO_PRICE = ("rsi_14", "volatility_20", "price_change_pct", "mean_volume_20", "prior_mean_volume_20")
+"""Measured by their own size alone, save below a millionth: a return is told from 1, to 16 digits."""
 
 
-def whole(close: Floats, volume: Floats) -> tuple[dict[str, Floats], Floats]:
-    outputs, carried = run(close, volume, new_state(1))
-    return dict(zip(OUTPUTS, outputs, strict=True)), carried
+def differ(name: str, ours: Floats, theirs: Floats, close: Floats) -> Floats:
+    """Which bars are apart by more than 1 part in 10⁹ of the value, or of the close where it is a price."""
+    scale = np.full(close.size, 1e-6) if name in NO_PRICE else close
+    apart = abs(ours - theirs) > 1e-9 * np.maximum(np.maximum(abs(ours), abs(theirs)), scale)
+    return apart | (np.isnan(ours) != np.isnan(theirs))
 
 
-def volatility(close: Floats) -> Floats:
-    """NumPy is the oracle here: TA-Lib's deviation is a difference of sums of squares, off by 1e-8 on returns."""
-    returns = close[1:] / close[:-1] - 1
-    return np.lib.stride_tricks.sliding_window_view(returns, 20).std(axis=1, ddof=1)
+@pytest.mark.parametrize("source", ["demo", *(pytest.param(name, marks=shared_data) for name in SOURCES if name != "demo")])
+def test_talib_agrees_on_every_real_bar(source: str) -> None:
+    parts = list(SOURCES[source]().values())
+    bars = end_to_end(parts)
+    number = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    outputs, _ = advance(number, *bars.columns, new_state(len(parts)))
+    oracle = [by_talib(part) for part in parts]
+    for name, ours in zip(OUTPUTS, outputs, strict=True):
+        theirs = np.concatenate([values[name] for values in oracle])
+        assert np.flatnonzero(differ(name, ours, theirs, bars.close)).tolist() == [], name
 
 
-def assert_agree(ours: Floats, oracle: Floats, scale: float, what: str) -> None:
-    assert np.array_equal(np.isnan(ours), np.isnan(oracle)), f"{what}: warm-up differs"
-    known = ~np.isnan(ours)
-    bound = 1e-9 * np.maximum(np.maximum(abs(ours[known]), abs(oracle[known])), scale)
-    assert (abs(ours[known] - oracle[known]) <= bound).all(), what
+@settings(max_examples=200)
+@given(everyday_series)
+def test_talib_agrees_on_made_up_bars_or_exact_arithmetic_tells_it_wrong(series: Series) -> None:
+    """It is wrong where nothing ever moved; and where a window is far smaller than what it once held, as volumes are."""
+    ours, theirs = computed(series), by_talib(series)
+    exact = None
+    for name, values in theirs.items():
+        apart = differ(name, ours[name], values, series.close)
+        if apart.any():
+            exact = exact or exactly(series)
+            truth = nearest(exact[name])
+            assert not differ(name, ours[name], truth, series.close).any(), name
 
 
-@pytest.mark.parametrize("symbol", ["AAPL", "FB", "GOOG", "IBM", "MSFT"])
-def test_talib_agrees_on_every_real_bar(symbol: str) -> None:
-    bars = real_bars().query("symbol == @symbol")
-    close, volume = bars["adj_close"].to_numpy(float), bars["volume"].to_numpy(float)
-    ours, _ = whole(close, volume)
-    for name, oracle in by_talib(close, volume).items():
-        scale = volume.max() if name == "mean_volume_20" else 1.0
-        assert_agree(ours[name], oracle, scale, f"{symbol} {name}")
-    np.testing.assert_allclose(ours["volatility_20"][20:], volatility(close), rtol=1e-9)
+def test_talib_calls_what_never_moved_oversold_and_the_kernel_gives_no_rsi() -> None:
+    halted = of_closes([7.0] * 60)
+    assert (by_talib(halted)["rsi_14"][14:] == 0).all()
+    assert np.isnan(computed(halted)["rsi_14"]).all()
 
 
-@given(prices)
-def test_talib_agrees_on_series_with_ties_and_flat_stretches(close: Floats) -> None:
-    ours, _ = whole(close, close)
-    oracle = by_talib(close, close)
-    halted = np.isnan(ours["rsi_14"]) & (oracle["rsi_14"] == 0)
-    oracle["rsi_14"] = np.where(halted, np.nan, oracle["rsi_14"])
-    for name, values in oracle.items():
-        assert_agree(ours[name], values, 1000.0, name)
-
-
-def test_a_series_that_never_moved_has_no_rsi() -> None:
-    flat = np.full(60, 7.0)
-    ours, _ = whole(flat, flat)
-    assert np.isnan(ours["rsi_14"]).all()
-    assert (ours["volatility_20"][20:] == 0).all()
-
-
-def test_the_prior_mean_leaves_the_bar_itself_out() -> None:
-    volume = np.arange(1.0, 41.0)
-    ours, _ = whole(np.full(40, 5.0), volume)
-    assert np.isnan(ours["prior_mean_volume_20"][:20]).all()
-    np.testing.assert_array_equal(ours["prior_mean_volume_20"][20:], ours["mean_volume_20"][19:-1])
-
-
-@given(prices, hnp.arrays(float, 120, elements=st.floats(0, 1e9)), st.data())
-def test_a_pass_that_stops_anywhere_and_goes_on_equals_the_whole_to_the_bit(
-    close: Floats, volume: Floats, data: st.DataObject
-) -> None:
-    volume, state = volume[: close.size], new_state(1)
-    expected, carried = whole(close, volume)
-    at = data.draw(st.integers(0, close.size))
-    begun, gone_on = run(close[:at], volume[:at], state), run(close[at:], volume[at:], state)
-    np.testing.assert_array_equal(np.concatenate((begun[0], gone_on[0]), axis=1), list(expected.values()))
-    np.testing.assert_array_equal(np.concatenate((begun[1], gone_on[1]), axis=1), carried)
-    assert len(carried) == len(CARRIED)
+@pytest.mark.parametrize("name", ["sma_20", "bollinger_upper_20", "mean_volume_20"])
+def test_talibs_running_sums_remember_a_jump_and_the_kernels_windows_do_not(name: str) -> None:
+    """TA-Lib adds the newest and takes off the oldest: what a jump's size rounds away stays away."""
+    values = [*np.linspace(1.1, 1.9, 30), 1e10 / 3, *np.linspace(1.1, 1.9, 60)]
+    jumped = of_closes(values, values)
+    exact = nearest(exactly(jumped)[name])
+    assert abs(by_talib(jumped)[name] / exact - 1)[60:].max() > 1e-8
+    np.testing.assert_allclose(computed(jumped)[name], exact, rtol=1e-15)
