@@ -99,7 +99,7 @@ def laid_out(first: float, stretches: Sequence[Stretch], lowest: float, highest:
 
 def _stretches(jumps: st.SearchStrategy[float]) -> st.SearchStrategy[list[Stretch]]:
     kinds = st.sampled_from(["walk", "flat", "ticks", "jump", "zigzag"])
-    return st.lists(st.builds(Stretch, kinds, st.integers(1, 40), st.integers(0, 2**16), jumps), min_size=1, max_size=6)
+    return st.lists(st.builds(Stretch, kinds, st.integers(1, 60), st.integers(0, 2**16), jumps), min_size=1, max_size=5)
 
 
 everyday_series = st.builds(

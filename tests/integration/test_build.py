@@ -9,10 +9,11 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from bar_series import Series
 from lake import Lake, bar, real_bars
 from talib_oracle import by_talib
 
-from tickhouse.settings import AlertThresholds, AnalyticsSettings, Settings
+from tickhouse.settings import INDICATORS, AlertThresholds, AnalyticsSettings, Settings
 from transform.build import run_build
 from transform.dbt import run_dbt
 from transform.snapshot.read import SnapshotReader
@@ -48,9 +49,11 @@ def test_the_published_numbers_are_talibs_for_each_symbol(lake: Lake) -> None:
     bars = published(lake, "select * from fct_indicator order by symbol, ts")
     assert len(bars) == len(real_bars()) == 12_154
     for symbol, rows in bars.groupby("symbol"):
-        close, volume = rows["basis_close"].to_numpy(), rows["volume"].to_numpy()
-        for name, oracle in by_talib(close, volume).items():
-            np.testing.assert_allclose(rows[name], oracle, rtol=1e-9, atol=1e-9 * close.max(), err_msg=f"{symbol} {name}")
+        series = Series(*(rows[name].to_numpy() for name in ("basis_high", "basis_low", "basis_close", "volume")))
+        oracle = by_talib(series)
+        for name in INDICATORS:
+            scale = series.close.max()
+            np.testing.assert_allclose(rows[name], oracle[name], rtol=1e-9, atol=1e-9 * scale, err_msg=f"{symbol} {name}")
 
 
 def test_splits_of_apple_and_microsoft_raise_no_crash_alert(lake: Lake) -> None:

@@ -8,7 +8,7 @@ from bar_series import Floats, Series, computed, end_to_end, everyday_series, ex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transform.indicators.kernel import CARRIED, OUTPUTS, advance, new_state
+from transform.indicators.kernel import CARRIED, OUTPUTS, RECURSIONS, WINDOW_BARS, advance, new_state, restore
 
 any_series = st.one_of(everyday_series, extreme_series)
 
@@ -55,6 +55,18 @@ def test_series_in_any_interleaving_are_each_what_they_are_alone(parts: list[Ser
     columns = dict(zip((*OUTPUTS, *CARRIED), np.concatenate(pieces, axis=1), strict=True))
     for row, part in zip(rows, parts, strict=True):
         assert_same_bits({name: values[number == row] for name, values in columns.items()}, computed(part))
+
+
+@settings(max_examples=50)
+@given(any_series.filter(lambda series: len(series) >= WINDOW_BARS), st.integers(0, 2**32 - 1))
+def test_a_state_restored_from_what_is_stored_goes_on_as_the_one_that_was_kept(series: Series, seed: int) -> None:
+    whole = computed(series)
+    at = int(np.random.default_rng(seed).integers(WINDOW_BARS, len(series) + 1))
+    last = series[at - WINDOW_BARS : at]
+    stored = np.array([[whole[name][at - 1] for name in RECURSIONS]])
+    state = new_state(1)
+    restore(np.zeros(WINDOW_BARS, np.int64), last.close, last.volume, stored, state)
+    assert_same_bits(computed(series[at:], state), {name: values[at:] for name, values in whole.items()})
 
 
 def test_no_bars_give_no_values_and_leave_the_state_alone() -> None:
