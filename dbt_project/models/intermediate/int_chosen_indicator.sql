@@ -29,9 +29,9 @@ select
         'price_change_pct',
         'mean_volume_20',
     ] -%}
-    case when list_contains(build.computed_indicators, '{{ name }}') then {{ name }} end as {{ name }},
+    case when contains(build.computed_indicators, '{{ name }}') then {{ name }} end as {{ name }},
     {% endfor -%}
-    case when list_contains(build.computed_indicators, 'mean_volume_20') then prior_mean_volume_20 end as prior_mean_volume_20,
+    case when contains(build.computed_indicators, 'mean_volume_20') then prior_mean_volume_20 end as prior_mean_volume_20,
     change_seq
 from {{ ref('int_indicator') }}
 cross join build

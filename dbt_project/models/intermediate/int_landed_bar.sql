@@ -1,6 +1,6 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy=replacing_strategy(),
     unique_key=['symbol', 'interval', 'ts'],
 ) }}
 
@@ -23,46 +23,60 @@ replayed as (
 
 ),
 
--- What came twice from one place, because it was replayed while an earlier replay was on its way, counts as staged first.
-repeated as (
+same_place as (
 
-    select topic_id, "partition", "offset"
-    from (
+    select * from replayed
 
-        select * from replayed
+    union all
 
-        union all
-
-        select
-            slot_seq, topic_id, "partition", "offset",
-            topic_id as origin_topic_id, "partition" as origin_partition, "offset" as origin_offset
-        from {{ ref('stg_bar') }} as bar
-        where exists (
-            select 1
-            from replayed
-            where
-                replayed.origin_topic_id = bar.topic_id
-                and replayed.origin_partition = bar."partition"
-                and replayed.origin_offset = bar."offset"
-        )
-
+    select
+        slot_seq, topic_id, "partition", "offset",
+        topic_id as origin_topic_id, "partition" as origin_partition, "offset" as origin_offset
+    from {{ ref('stg_bar') }} as bar
+    where exists (
+        select 1
+        from replayed
+        where
+            replayed.origin_topic_id = bar.topic_id
+            and replayed.origin_partition = bar."partition"
+            and replayed.origin_offset = bar."offset"
     )
-    qualify row_number() over (
-        partition by origin_topic_id, origin_partition, origin_offset
-        order by slot_seq, "offset"
-    ) > 1
 
 ),
 
-newest_landed as (
+-- What came twice from one place, because it was replayed while an earlier replay was on its way, counts as staged first.
+staged as (
 
-    select landed.*
+    select
+        topic_id,
+        "partition",
+        "offset",
+        row_number() over (
+            partition by origin_topic_id, origin_partition, origin_offset
+            order by slot_seq, "offset"
+        ) as nth_staged
+    from same_place
+
+),
+
+in_line as (
+
+    select
+        landed.*,
+        row_number() over (
+            partition by symbol, interval, ts
+            order by ({{ place('landed') }}) desc
+        ) as place_in_line
     from landed
-    anti join repeated using (topic_id, "partition", "offset")
-    qualify row_number() over (
-        partition by symbol, interval, ts
-        order by ({{ place('landed') }}) desc
-    ) = 1
+    where not exists (
+        select 1
+        from staged
+        where
+            staged.nth_staged > 1
+            and staged.topic_id = landed.topic_id
+            and staged."partition" = landed."partition"
+            and staged."offset" = landed."offset"
+    )
 
 ),
 
@@ -96,7 +110,8 @@ on_price_basis as (
         origin_offset,
         origin_timestamp,
         origin_begun_at
-    from newest_landed
+    from in_line
+    where place_in_line = 1
 
 )
 
@@ -114,7 +129,11 @@ select
         else {{ build_seq() }}
     end as change_seq
 from on_price_basis as bar
-left join {{ this }} as stored using (symbol, interval, ts)
+left join {{ this }} as stored
+    on
+        bar.symbol = stored.symbol
+        and bar.interval = stored.interval
+        and bar.ts = stored.ts
 where
     stored.symbol is null
     or ({{ place('bar') }}) >= ({{ place('stored') }})

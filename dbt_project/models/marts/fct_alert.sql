@@ -14,7 +14,10 @@ with rule as (
         rule.direction,
         coalesce(setting.threshold, rule.threshold) as threshold
     from {{ ref('alert_rule') }} as rule
-    left join {{ source('control', 'alert_threshold') }} as setting using (rule, severity)
+    left join {{ source('control', 'alert_threshold') }} as setting
+        on
+            rule.rule = setting.rule
+            and rule.severity = setting.severity
 
 ),
 
@@ -56,21 +59,24 @@ measured as (
 
 fired as (
 
-    select *
+    select
+        measured.*,
+        rule.severity,
+        rule.threshold,
+        row_number() over (partition by symbol, interval, ts, measured.rule order by severity_rank desc) as nth_severe
     from measured
-    join rule using (rule)
+    inner join rule on measured.rule = rule.rule
     where
         case direction
             when 'above' then value > threshold
             when 'below' then value < threshold
             when 'either' then abs(value) > threshold
         end
-    qualify row_number() over (partition by symbol, interval, ts, rule order by severity_rank desc) = 1
 
 )
 
 select
-    md5(concat_ws('|', symbol, interval, epoch_us(ts), rule)) as alert_id,
+    {{ dbt.hash("concat_ws('|', symbol, interval, cast(" ~ epoch_us('ts') ~ " as varchar), rule)") }} as alert_id,
     symbol,
     interval,
     ts,
@@ -80,3 +86,4 @@ select
     threshold,
     {{ build_seq() }} as change_seq
 from fired
+where nth_severe = 1
