@@ -71,6 +71,8 @@ lock: $(VENV)/.uv-$(UV_VERSION) ## Resolve requirements.lock anew from pyproject
 		--no-emit-index-url --generate-hashes --no-strip-extras --quiet -o requirements.lock $(ARGS)
 	@$(BIN)/uv pip compile benchmarks/quixstreams.in --universal --python-version 3.11 \
 		--no-emit-index-url --generate-hashes --no-strip-extras --quiet -o benchmarks/quixstreams.lock $(ARGS)
+	@$(BIN)/uv pip compile benchmarks/polars.in --universal --python-version 3.11 --constraint requirements.lock \
+		--no-emit-index-url --generate-hashes --no-strip-extras --quiet -o benchmarks/polars.lock $(ARGS)
 
 browser: ## Chromium for the browser tests, where this may install it (root on Debian)
 	@if ! command -v chromium chromium-browser google-chrome >/dev/null && [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.consuming.task import Task
-from benchmarks.measuring.broker import PARTITIONS, Bench
-from benchmarks.measuring.command import run_benchmark
+from benchmarks.measuring.broker import PARTITIONS, Bench, open_bench
+from benchmarks.measuring.command import Amount, run_benchmark
 from benchmarks.measuring.environment import ensure_environment
 from benchmarks.measuring.process import ROOT, run_process
 from benchmarks.measuring.report import Figures, measure
@@ -55,8 +55,8 @@ WAYS = {
 
 
 def main() -> int:
-    subject = f"one-minute bars as JSON, {PARTITIONS} partitions, one broker"
-    return run_benchmark(NAME, __doc__, subject, WAYS, run, messages=1_000_000)
+    amount = Amount(1_000_000, "messages", f"one-minute bars as JSON, {PARTITIONS} partitions, one broker")
+    return run_benchmark(NAME, __doc__, amount, WAYS, open_bench, run)
 
 
 def run(bench: Bench, names: Sequence[str], messages: int, runs: int) -> tuple[Figures, dict[str, float]]:

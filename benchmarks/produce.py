@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from benchmarks.measuring.broker import PARTITIONS, SYMBOLS, Bench
-from benchmarks.measuring.command import run_benchmark
+from benchmarks.measuring.broker import PARTITIONS, SYMBOLS, Bench, open_bench
+from benchmarks.measuring.command import Amount, run_benchmark
 from benchmarks.measuring.process import run_process
 from benchmarks.measuring.report import Figures, measure
 from benchmarks.producing.work import Work
@@ -42,8 +42,8 @@ WAYS = {
 
 
 def main() -> int:
-    subject = f"bars of a Parquet file, {PARTITIONS} partitions, one broker"
-    return run_benchmark(NAME, __doc__, subject, WAYS, run, messages=3_000_000)
+    amount = Amount(3_000_000, "messages", f"bars of a Parquet file, {PARTITIONS} partitions, one broker")
+    return run_benchmark(NAME, __doc__, amount, WAYS, open_bench, run)
 
 
 def run(bench: Bench, names: Sequence[str], messages: int, runs: int) -> tuple[Figures, dict[str, float]]:

@@ -69,4 +69,4 @@ if __name__ == "__main__":
         "MiB at most": peak_bytes(),
         "MiB bound": memory_bound(load_settings(), observer.bytes_at_start),
     }
-    meter.answer(task.messages, **{name: count / MEBIBYTE for name, count in bytes_taken.items()})
+    meter.answer(task.messages, {name: count / MEBIBYTE for name, count in bytes_taken.items()})

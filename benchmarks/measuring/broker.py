@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measuring.process import ROOT
+from benchmarks.measuring.folder import open_folder
 from ingestion.broker import KafkaBroker
 from ingestion.producer import replay
 from ingestion.sources.synthetic import SyntheticFeed
@@ -23,7 +23,6 @@ from tickhouse.settings import (
     StorageSettings,
 )
 
-FOLDER = ROOT / ".tickhouse" / "bench"
 PARTITIONS = 3
 SYMBOLS = 500
 
@@ -69,6 +68,5 @@ class Bench:
 @contextmanager
 def open_bench() -> Iterator[Bench]:
     """A started broker and its folder; both are gone afterwards."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder, KafkaBroker(Path(folder) / "kafka") as broker:
-        yield Bench(broker.bootstrap_servers, Path(folder))
+    with open_folder() as folder, KafkaBroker(folder / "kafka") as broker:
+        yield Bench(broker.bootstrap_servers, folder)

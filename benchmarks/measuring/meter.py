@@ -7,6 +7,7 @@ import os
 import resource
 import time
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self, get_type_hints
 
@@ -29,7 +30,7 @@ class Meter:
     """Wall time and this process's processor time, children included, between two moments."""
 
     def start(self) -> None:
-        """Call before the first message."""
+        """Call before the first message, or row."""
         self._started = time.perf_counter(), _cpu_seconds()
 
     def stop(self) -> None:
@@ -37,10 +38,10 @@ class Meter:
         stopped = time.perf_counter(), _cpu_seconds()
         self.seconds, self.cpu_seconds = (end - start for start, end in zip(self._started, stopped, strict=True))
 
-    def answer(self, messages: int, **more: float) -> None:
-        """Print the figures for whoever started this process."""
-        rate, cpu = messages / self.seconds, self.cpu_seconds / messages * 1e6
-        print(json.dumps({"messages/s": rate, "CPU µs/message": cpu, **more}), flush=True)
+    def answer(self, count: int, more: Mapping[str, float] | None = None, of: str = "message") -> None:
+        """Print the figures, of so many messages or whatever `of` names, for whoever started this process."""
+        rate, cpu = count / self.seconds, self.cpu_seconds / count * 1e6
+        print(json.dumps({f"{of}s/s": rate, f"CPU µs/{of}": cpu, **(more or {})}), flush=True)
 
 
 def peak_bytes() -> int:

@@ -43,11 +43,15 @@ class Figures:
     def __iter__(self) -> Iterator[Figure]:
         return iter(self._figures.values())
 
+    def median(self, unit: str, case: str) -> float | None:
+        """The median of a case in this unit; None when it did not run."""
+        figure = self._figures.get((case, unit))
+        return None if figure is None else figure.median
+
     def ratio(self, unit: str, above: str, below: str) -> float | None:
         """The median of the case `above` over that of `below`; None when either did not run."""
-        if (above, unit) not in self._figures or (below, unit) not in self._figures:
-            return None
-        return self._figures[above, unit].median / self._figures[below, unit].median
+        dividend, divisor = self.median(unit, above), self.median(unit, below)
+        return None if dividend is None or divisor is None else dividend / divisor
 
 
 def measure(cases: Mapping[str, Case], runs: int, say: Callable[[str], None] = print) -> Figures:

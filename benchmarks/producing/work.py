@@ -27,4 +27,4 @@ def run(produce: Callable[[Work], int]) -> None:
     meter.stop()
     if delivered != work.messages:
         raise RuntimeError(f"{delivered} of {work.messages} messages were delivered")
-    meter.answer(work.messages, **{"peak MB": peak_bytes() / 1e6})
+    meter.answer(work.messages, {"peak MB": peak_bytes() / 1e6})
