@@ -14,15 +14,36 @@ from tickhouse.bar import INTERVALS
 from transform.marts import FCT_INDICATOR
 from transform.snapshot.read import Snapshot
 
+_BAR = "* replace (coalesce(is_closed, true) as is_closed)"
+"""What is asked of a bar. Snapshots published before bars were derived do not say that theirs are closed."""
+
 
 @dataclass(frozen=True)
 class Selection:
-    """Which bars: of one symbol, one interval, from `start` on, before `until`; None is no bound. Times are UTC."""
+    """Which bars: of one symbol, one interval, from `start` on, before `until`; None is no bound. Times are UTC.
+
+    `derived` keeps only the bars derived from finer ones (True), or only those that landed (False).
+    """
 
     symbol: str | None = None
     interval: str | None = None
     start: datetime | None = None
     until: datetime | None = None
+    derived: bool | None = None
+
+
+@dataclass(frozen=True)
+class HeldInterval:
+    """An interval there are bars of, and how many of these were derived from finer ones."""
+
+    interval: str
+    bars: int
+    derived_bars: int
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether none of its bars landed."""
+        return self.derived_bars == self.bars
 
 
 def bars(snapshot: Snapshot, selection: Selection, limit: int, offset: int = 0) -> pa.Table:
@@ -30,7 +51,7 @@ def bars(snapshot: Snapshot, selection: Selection, limit: int, offset: int = 0) 
     where, bound = _where(selection)
     return _ask(
         snapshot,
-        f"select * from fct_indicator {where} order by symbol, interval, ts limit $limit offset $offset",
+        f"select {_BAR} from fct_indicator {where} order by symbol, interval, ts limit $limit offset $offset",
         **bound,
         limit=limit,
         offset=offset,
@@ -44,15 +65,20 @@ def count_bars(snapshot: Snapshot, selection: Selection) -> int:
 
 
 def published_bars(snapshot: Snapshot) -> int:
-    """How many bars the snapshot holds, by its manifest."""
+    """How many bars the snapshot holds, derived ones too, by its manifest."""
     mart = snapshot.manifest.marts.get(FCT_INDICATOR)
     return 0 if mart is None else mart.rows
+
+
+def derived_bars(snapshot: Snapshot) -> int:
+    """How many of these were derived from finer ones: all but the landed bars that are current."""
+    return published_bars(snapshot) - snapshot.manifest.balance.current
 
 
 def newest_bars(snapshot: Snapshot, selection: Selection, limit: int) -> pa.Table:
     """The last `limit` of the selected bars with their indicators, oldest first."""
     where, bound = _where(selection)
-    newest = f"select * from fct_indicator {where} order by ts desc, symbol, interval limit $limit"
+    newest = f"select {_BAR} from fct_indicator {where} order by ts desc, symbol, interval limit $limit"
     return _ask(snapshot, f"from ({newest}) order by ts, symbol, interval", **bound, limit=limit)
 
 
@@ -76,32 +102,46 @@ def alerts(
 
 
 def instruments(snapshot: Snapshot) -> pa.Table:
-    """One row per (symbol, interval), in that order: how many bars, from when to when, and the last one.
+    """One row per (symbol, interval), in that order: how many bars, from when to when, the last one, and the description.
 
-    `close` is the last raw close, `price_change_pct` its change on the price basis in per cent.
+    `close` is the last raw close, `price_change_pct` its change on the price basis in per cent. The columns of
+    `dim_instrument` are null for a symbol that it does not describe.
     """
     return _ask(
         snapshot,
         """
-        select
-            symbol, interval, count(*) as bars, min(ts) as first_ts, max(ts) as last_ts,
+        from (select
+            symbol, interval, count(*) as bars, count(derived_from) as derived_bars, min(ts) as first_ts, max(ts) as last_ts,
             arg_max_null(close, ts) as close, arg_max_null(price_change_pct, ts) as price_change_pct,
             arg_max_null(volume, ts) as volume,
             arg_max(price_basis, ts) as price_basis, arg_max(source, ts) as source
-        from fct_indicator group by symbol, interval order by symbol, interval
+        from fct_indicator group by symbol, interval)
+        left join dim_instrument using (symbol) order by symbol, interval
         """,
     )
 
 
-def intervals_of(snapshot: Snapshot, symbol: str) -> list[str]:
-    """The intervals there are bars of, longest first; none for an unknown symbol."""
-    found = _ask(snapshot, "select distinct interval from fct_indicator where symbol = $symbol", symbol=symbol)
-    return sorted(found["interval"].to_pylist(), key=lambda interval: -INTERVALS.get(interval, 0))
+def description(snapshot: Snapshot, symbol: str) -> dict[str, Any]:
+    """The symbol's row of `dim_instrument`; all null but the symbol where it has none."""
+    return _ask(snapshot, "from (select $symbol as symbol) left join dim_instrument using (symbol)", symbol=symbol).to_pylist()[0]
 
 
-def usual_interval(intervals: Sequence[str]) -> str | None:
-    """The interval shown when none was asked for: `1d`, or else the longest; None when there is none."""
-    return "1d" if "1d" in intervals else next(iter(intervals), None)
+def intervals_of(snapshot: Snapshot, symbol: str | None = None) -> list[HeldInterval]:
+    """The intervals there are bars of, longest first, of one symbol or of all; none for an unknown symbol."""
+    where, bound = _where(Selection(symbol=symbol))
+    counted = "select interval, count(*) as bars, count(derived_from) as derived_bars"
+    found = _ask(snapshot, f"{counted} from fct_indicator {where} group by interval", **bound).to_pylist()
+    return sorted((HeldInterval(**row) for row in found), key=lambda held: -INTERVALS.get(held.interval, 0))
+
+
+def usual_interval(held: Sequence[HeldInterval]) -> str | None:
+    """The interval shown when none was asked for: `1d`, derived or not, or else the longest that landed; None without bars.
+
+    `held` is in the order of `intervals_of`.
+    """
+    if any(each.interval == "1d" for each in held):
+        return "1d"
+    return next((each.interval for each in sorted(held, key=lambda each: each.is_derived)), None)
 
 
 def fifty_two_weeks(snapshot: Snapshot, symbol: str, interval: str, *, adjusted: bool = True) -> dict[str, Any] | None:
@@ -133,21 +173,19 @@ def fifty_two_weeks(snapshot: Snapshot, symbol: str, interval: str, *, adjusted:
 
 
 def totals(snapshot: Snapshot) -> dict[str, Any]:
-    """Figures of everything published: `symbols`, `bars`, `alerts`, `first_ts` and `last_ts` (null without bars)."""
+    """Figures of everything published: `symbols`, `bars`, `derived_bars` of these, `alerts`, `first_ts`, `last_ts`.
+
+    The times are null without bars.
+    """
     return _ask(
         snapshot,
         """
         select
-            count(distinct symbol) as symbols, count(*) as bars,
+            count(distinct symbol) as symbols, count(*) as bars, count(derived_from) as derived_bars,
             (select count(*) from fct_alert) as alerts, min(ts) as first_ts, max(ts) as last_ts
         from fct_indicator
         """,
     ).to_pylist()[0]
-
-
-def bars_by_interval(snapshot: Snapshot) -> pa.Table:
-    """`interval`, `bars`: how many there are of each."""
-    return _ask(snapshot, "select interval, count(*) as bars from fct_indicator group by interval order by interval")
 
 
 def alerts_by_rule(snapshot: Snapshot) -> pa.Table:
@@ -182,9 +220,12 @@ def _where(selection: Selection) -> tuple[str, dict[str, Any]]:
         "ts >= $start": selection.start,
         "ts < $until": selection.until,
     }
-    held = {condition: value for condition, value in conditions.items() if value is not None}
-    bound = {condition.split("$")[1]: value for condition, value in held.items()}
-    return ("where " + " and ".join(held) if held else ""), bound
+    given = {condition: value for condition, value in conditions.items() if value is not None}
+    bound = {condition.split("$")[1]: value for condition, value in given.items()}
+    wanted = [*given]
+    if selection.derived is not None:
+        wanted.append("derived_from is not null" if selection.derived else "derived_from is null")
+    return ("where " + " and ".join(wanted) if wanted else ""), bound
 
 
 def _ask(snapshot: Snapshot, sql: str, **parameters: Any) -> pa.Table:

@@ -12,7 +12,14 @@ from lake import real_bars
 
 from tickhouse.settings import INDICATORS
 from tickhouse.storage import Storage
-from transform.marts import FCT_ALERT, FCT_ALERT_SCHEMA, FCT_INDICATOR, FCT_INDICATOR_SCHEMA
+from transform.marts import (
+    DIM_INSTRUMENT,
+    DIM_INSTRUMENT_SCHEMA,
+    FCT_ALERT,
+    FCT_ALERT_SCHEMA,
+    FCT_INDICATOR,
+    FCT_INDICATOR_SCHEMA,
+)
 from transform.snapshot.manifest import Balance, Manifest
 from transform.snapshot.publish import Publication, publish
 
@@ -25,10 +32,10 @@ def stock_bars() -> pd.DataFrame:
 
 
 def indicator_table(bars: pd.DataFrame) -> pa.Table:
-    """`fct_indicator` of these bars, with or without `adj_close`."""
+    """`fct_indicator` of these bars, with or without `adj_close`; landed and closed unless they say otherwise."""
     frame = bars.sort_values(["symbol", "interval", "ts"], ignore_index=True)
-    if "adj_close" not in frame:
-        frame["adj_close"] = np.nan
+    frame = frame.reindex(columns=list(dict.fromkeys([*frame.columns, "adj_close", "derived_from", "is_closed"])))
+    frame["is_closed"] = frame["is_closed"].ne(False)
     scale = (frame["adj_close"] / frame["close"]).fillna(1.0)
     frame["price_basis"] = np.where(frame["adj_close"].notna(), "adjusted", "raw")
     for name in _PRICES:
@@ -46,15 +53,13 @@ def indicator_table(bars: pd.DataFrame) -> pa.Table:
     )
     frame["mean_volume_20"] = volume.transform(lambda series: series.rolling(20).mean())
     frame["source"] = "test"
-    frame["derived_from"] = None
-    frame["is_closed"] = True
     frame["change_seq"] = 1
     return pa.Table.from_pandas(frame, schema=FCT_INDICATOR_SCHEMA, preserve_index=False)
 
 
 def alert_table(indicators: pa.Table) -> pa.Table:
-    """`fct_alert` of these indicators, at the default thresholds."""
-    frame = indicators.to_pandas()
+    """`fct_alert` of these indicators, at the default thresholds; none of a bar that is not closed."""
+    frame = indicators.to_pandas().query("is_closed")
     prior_volume = frame.groupby(["symbol", "interval"])["mean_volume_20"].shift()
     change, rsi = frame["price_change_pct"], frame["rsi_14"]
     fired = [
@@ -68,15 +73,32 @@ def alert_table(indicators: pa.Table) -> pa.Table:
     return pa.Table.from_pandas(alerts, schema=FCT_ALERT_SCHEMA, preserve_index=False)
 
 
+def weekly_bars(daily: pd.DataFrame) -> pd.DataFrame:
+    """The weeks of these daily bars, from Monday on, derived from them; each symbol's last is not closed."""
+    week = daily["ts"].dt.normalize() - daily["ts"].dt.day_of_week * pd.Timedelta(days=1)
+    prices = {"open": "first", "high": "max", "low": "min", "close": "last", "adj_close": "last", "volume": "sum"}
+    weeks = daily.assign(ts=week).groupby(["symbol", "ts"], as_index=False).agg(prices)
+    is_last = weeks["ts"] == weeks.groupby("symbol")["ts"].transform("max")
+    return weeks.assign(interval="1w", derived_from="1d", is_closed=~is_last)
+
+
+def instrument_table() -> pa.Table:
+    """`dim_instrument` of Apple alone: the other stocks are described nowhere."""
+    apple = {"symbol": "AAPL", "name": "Apple Inc.", "kind": "stock", "exchange": "Nasdaq", "mic": "XNAS"}
+    apple |= {"country": "US", "currency": "USD", "time_zone": "America/New_York"}
+    return pa.Table.from_pylist([apple], schema=DIM_INSTRUMENT_SCHEMA)
+
+
 def publish_bars(storage: Storage, bars: pd.DataFrame) -> Manifest:
-    """Publish a snapshot that holds these bars, their indicators and their alerts."""
+    """Publish a snapshot that holds these bars, their indicators, their alerts, and a description of Apple."""
     indicators = indicator_table(bars)
-    return publish_tables(storage, {FCT_INDICATOR: indicators, FCT_ALERT: alert_table(indicators)})
+    tables = {FCT_INDICATOR: indicators, FCT_ALERT: alert_table(indicators), DIM_INSTRUMENT: instrument_table()}
+    return publish_tables(storage, tables)
 
 
 def publish_tables(storage: Storage, tables: dict[str, pa.Table]) -> Manifest:
-    """Publish these marts as they are."""
-    rows = tables[FCT_INDICATOR].num_rows if FCT_INDICATOR in tables else 0
+    """Publish these marts as they are; every bar that was not derived landed once."""
+    rows = tables[FCT_INDICATOR]["derived_from"].null_count if FCT_INDICATOR in tables else 0
     publication = Publication(
         build_seq=1,
         watermark={"topic=bars/id=test/partition=0": rows},

@@ -10,7 +10,7 @@ from fastapi import Depends, Request, Response
 
 from apps.api.errors import UnknownSymbolError
 from apps.api.models import SnapshotInfo
-from apps.market import intervals_of, published_bars
+from apps.market import HeldInterval, intervals_of, published_bars
 from transform.snapshot.read import Snapshot, SnapshotReader
 
 SNAPSHOT_HEADER = "X-Tickhouse-Snapshot"
@@ -36,7 +36,7 @@ def snapshot_info(snapshot: Snapshot | None) -> SnapshotInfo | None:
     return SnapshotInfo(number=snapshot.manifest.number, published_at=snapshot.manifest.published_at)
 
 
-def known_intervals(snapshot: Snapshot, symbol: str) -> list[str]:
+def known_intervals(snapshot: Snapshot, symbol: str) -> list[HeldInterval]:
     """The symbol's intervals, longest first. Raises UnknownSymbolError when there are bars, but none of it."""
     intervals = intervals_of(snapshot, symbol)
     if not intervals and published_bars(snapshot):

@@ -23,6 +23,12 @@ PriceBasis = Annotated[
 ]
 
 
+DerivedBars = Annotated[int, Field(description="Of these, bars that did not land but were derived from finer ones.")]
+IsClosed = Annotated[
+    bool, Field(description="False while finer bars may still change it: of derived bars the newest. It fires no alert before.")
+]
+
+
 class SnapshotInfo(BaseModel):
     """The published state an answer was read from. Answers with one number agree with each other."""
 
@@ -70,13 +76,17 @@ class Health(Answer):
     message: str = Field(description="The same for people, with what to do.")
     snapshot_age_seconds: float | None = Field(description="Seconds since the snapshot was published.")
     bars: int = Field(description="Bars in the snapshot.")
+    derived_bars: DerivedBars
 
 
 class IntervalCount(BaseModel):
     """How many bars of one interval there are."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     interval: BarInterval
     bars: int
+    derived_bars: DerivedBars
 
 
 class RuleCount(BaseModel):
@@ -93,7 +103,7 @@ class BarBalance(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     landed: int = Field(description="Bars decoded from Kafka messages.")
-    current: int = Field(description="Bars published.")
+    current: int = Field(description="Bars published; those derived from them are not counted.")
     superseded: int = Field(description="Bars replaced by a later correction, or delivered twice.")
     quarantined: int = Field(description="Bars that failed validation.")
 
@@ -102,19 +112,20 @@ class Stats(Answer):
     """Figures of everything published; zeros and nulls before the first publication."""
 
     symbols: int
-    bars: int
+    bars: int = Field(description="Bars published: the balance's `current`, and those derived from them.")
+    derived_bars: DerivedBars
     alerts: int
     first_ts: datetime | None = Field(description="Start of the oldest bar, UTC.")
     last_ts: datetime | None = Field(description="Start of the newest bar, UTC.")
     latest_produced_at: datetime | None = Field(description="When the newest message in the snapshot was produced, UTC.")
     seconds_to_publish: float | None = Field(description="From then until the snapshot was published.")
     balance: BarBalance | None
-    bars_by_interval: list[IntervalCount]
+    bars_by_interval: list[IntervalCount] = Field(description="Longest first.")
     alerts_by_rule: list[RuleCount]
 
 
 class Bar(BaseModel):
-    """One bar as it was traded."""
+    """One bar as it was traded, or as derived from finer ones."""
 
     symbol: Symbol
     interval: BarInterval
@@ -129,6 +140,8 @@ class Bar(BaseModel):
     volume: Annotated[float | None, Field(description="Amount traded, in the instrument's own unit.")]
     price_basis: PriceBasis
     source: Annotated[str, Field(description="The feed the bar came from.")]
+    derived_from: str | None = Field(description="The finer interval it was derived from; null for a bar that landed.")
+    is_closed: IsClosed
 
 
 class Bars(Answer):
@@ -140,12 +153,25 @@ class Bars(Answer):
     bars: list[Bar]
 
 
-class Instrument(BaseModel):
+class Description(BaseModel):
+    """What is known of an instrument beside its bars; null where `dim_instrument` does not describe it."""
+
+    name: str | None = Field(None, description="Full name.")
+    kind: str | None = Field(None, description="index or stock.")
+    exchange: str | None = Field(None, description="Usual name of the exchange.")
+    mic: str | None = Field(None, description="The exchange's market identifier code, ISO 10383.")
+    country: str | None = Field(None, description="The exchange's country, ISO 3166-1 alpha-2.")
+    currency: str | None = Field(None, description="Currency of the prices, ISO 4217.")
+    time_zone: str | None = Field(None, description="The exchange's time zone, by its IANA name.")
+
+
+class Instrument(Description):
     """One symbol at one interval."""
 
     symbol: Symbol
     interval: BarInterval
     bars: int
+    derived_bars: DerivedBars
     first_ts: datetime = Field(description="Start of its oldest bar, UTC.")
     last_ts: datetime = Field(description="Start of its newest bar, UTC.")
     close: Price = Field(description="Close of its newest bar, as traded.")
@@ -209,12 +235,13 @@ class Alert(BaseModel):
     threshold: float | None = Field(description="What it was measured against.")
 
 
-class SymbolSummary(Answer):
+class SymbolSummary(Answer, Description):
     """One symbol at a glance; nulls and empty lists where there is no data yet."""
 
     symbol: Symbol
     interval: BarInterval | None = Field(description="The interval shown; null when there is no data yet and none was asked for.")
     intervals: list[str] = Field(description="Every interval there are bars of, longest first.")
+    derived_intervals: list[str] = Field(description="Those of them of which no bar landed: all were derived from finer ones.")
     latest: LatestBar | None
     fifty_two_weeks: FiftyTwoWeeks | None
     alerts: list[Alert] = Field(description="The newest ten, newest first.")
@@ -225,6 +252,7 @@ class ClosePoint(BaseModel):
 
     ts: Ts
     close: BasisPrice
+    is_closed: IsClosed
 
 
 class IndicatorPoint(IndicatorValues, ClosePoint):

@@ -45,7 +45,9 @@ class NoParameters(BaseModel):
 class IntervalParameters(NoParameters):
     """Which length of bars."""
 
-    interval: IntervalName | None = Field(None, description="Length of the bars.")
+    interval: IntervalName | None = Field(
+        None, description="Length of the bars; without it `1d`, or where there is none, the longest that landed."
+    )
 
 
 class RangeParameters(IntervalParameters):
@@ -73,6 +75,8 @@ class BarParameters(RangeParameters):
     """Which bars, and which page of them."""
 
     symbol: str | None = Field(None, min_length=1, description="Of this instrument only; an unknown one is a 404.")
+    interval: IntervalName | None = Field(None, description="Of this length only.")
+    derived: bool | None = Field(None, description="`false` leaves out bars derived from finer ones, `true` those that landed.")
     offset: int = Field(0, ge=0, le=2**53, description="Leave out so many; add `limit` to it for the next page.")
 
 

@@ -62,7 +62,7 @@ def _price_pane(rows: Sequence[Row], alerts: Sequence[Row], drawing: Drawing) ->
     moves = [alert for alert in reversed(alerts) if alert["rule"] == "price_change" and alert["ts"] >= rows[0]["ts"]]
     candles = {
         "type": "Candlestick",
-        "data": [_candle(row, "basis_" if drawing.adjusted else "") for row in rows],
+        "data": [_candle(row, "basis_" if drawing.adjusted else "", palette) for row in rows],
         "options": {
             "upColor": palette.up,
             "downColor": palette.down,
@@ -121,9 +121,14 @@ def _look(drawing: Drawing) -> dict[str, Any]:
     }
 
 
-def _candle(row: Row, prefix: str) -> dict[str, Any]:
+def _candle(row: Row, prefix: str, palette: Palette) -> dict[str, Any]:
+    """A bar that is not closed yet is drawn faint."""
     prices = {name: row[prefix + name] for name in ("open", "high", "low", "close")}
-    return {"time": _time(row)} if None in prices.values() else {"time": _time(row), **prices}
+    if None in prices.values():
+        return {"time": _time(row)}
+    faint = palette.up_faint if prices["close"] >= prices["open"] else palette.down_faint
+    look = {} if row["is_closed"] else {"color": faint, "wickColor": faint}
+    return {"time": _time(row), **prices, **look}
 
 
 def _volume(row: Row, palette: Palette) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import streamlit as st
 
 from apps.dashboard.theme import Palette
-from apps.dashboard.wording import RULES, measured, when
+from apps.dashboard.wording import DERIVED, NOT_CLOSED, RULES, measured, when
 
 Height = int | Literal["auto"]
 
@@ -19,7 +19,10 @@ def show_bars(bars: pa.Table, palette: Palette, *, height: int, adjusted: bool) 
     frame = bars.to_pandas().iloc[::-1]
     if adjusted:
         frame = frame.assign(**{name: frame[f"basis_{name}"] for name in ("open", "high", "low", "close")})
-    frame["when"] = [when(ts, interval) for ts, interval in zip(frame["ts"], frame["interval"], strict=True)]
+    frame["when"] = [
+        when(ts, interval) + ("" if is_closed else f" {NOT_CLOSED}")
+        for ts, interval, is_closed in zip(frame["ts"], frame["interval"], frame["is_closed"], strict=True)
+    ]
     digits = _digits(frame["close"])
     columns = {
         "when": st.column_config.TextColumn("Bar", help="Start of the bar, UTC", pinned=True),
@@ -67,11 +70,17 @@ def show_alerts(alerts: pa.Table, palette: Palette, *, height: int, of_one_symbo
 
 
 def show_instruments(instruments: pa.Table, palette: Palette, *, height: Height = "auto") -> None:
-    """Every symbol and interval with its newest bar."""
+    """Every symbol and interval with its newest bar, and with what is known of the instrument, if it is of any."""
     frame = instruments.to_pandas()
     frame["when"] = [when(ts, interval) for ts, interval in zip(frame["last_ts"], frame["interval"], strict=True)]
+    landed = frame["bars"] > frame["derived_bars"]
+    frame["interval"] = frame["interval"].where(landed, frame["interval"] + f" {DERIVED}")
     columns = {
         "symbol": st.column_config.TextColumn("Symbol", pinned=True),
+        "name": st.column_config.TextColumn("Name"),
+        "exchange": st.column_config.TextColumn("Exchange"),
+        "country": st.column_config.TextColumn("Country", width="small", help="ISO 3166"),
+        "currency": st.column_config.TextColumn("Currency", width="small", help="ISO 4217"),
         "interval": st.column_config.TextColumn("Interval", width="small"),
         "when": st.column_config.TextColumn("Newest bar"),
         "close": _price_column("Close", _digits(frame["close"])),
@@ -79,6 +88,8 @@ def show_instruments(instruments: pa.Table, palette: Palette, *, height: Height 
         "volume": _count_column("Volume"),
         "bars": _count_column("Bars"),
     }
+    unknown = [name for name in ("name", "exchange", "country", "currency") if frame[name].isna().all()]
+    columns = {name: column for name, column in columns.items() if name not in unknown}
     _show(_colored(frame, columns, palette), columns, height, "Symbols with their newest bar, prices as traded")
 
 

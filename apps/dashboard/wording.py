@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 NONE = "–"
 DAY_AND_LONGER = ("1d", "1w")
@@ -16,6 +18,8 @@ INTERVALS = {
     "1d": "daily",
     "1w": "weekly",
 }
+DERIVED = "derived"
+NOT_CLOSED = "so far"
 RULES = {
     "price_change": "Price change",
     "volume_spike": "Volume spike",
@@ -63,6 +67,20 @@ def when(ts: datetime | None, interval: str) -> str:
     if ts is None:
         return NONE
     return f"{ts:%Y-%m-%d}" if interval in DAY_AND_LONGER else f"{ts:%Y-%m-%d %H:%M} UTC"
+
+
+def bars_text(interval: str, derived_from: Collection[str | None], last: datetime | None, *, is_closed: bool) -> str:
+    """`Weekly bars derived from daily ones, to 2013-02-25 so far`: `derived_from` of every bar, and how the last stands."""
+    finer = sorted({INTERVALS.get(name, name) for name in derived_from if name is not None})
+    bars = f"{INTERVALS.get(interval, interval).capitalize()} bars"
+    if finer:
+        bars += f"{', some' if None in derived_from else ''} derived from {' and '.join(finer)} ones,"
+    return f"{bars} to {when(last, interval)}{'' if is_closed else f' {NOT_CLOSED}'}"
+
+
+def describe(instrument: Mapping[str, Any]) -> str:
+    """`Apple Inc. · Nasdaq · US · USD`: what is known of an instrument, nothing where it is not described."""
+    return " · ".join(instrument[name] for name in ("name", "exchange", "country", "currency") if instrument[name])
 
 
 def duration(span: timedelta) -> str:

@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pandas as pd
 import pytest
-from market_snapshot import publish_bars, stock_bars
+from market_snapshot import publish_bars, stock_bars, weekly_bars
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from served_pages import ServedPages, serving
 
@@ -75,10 +76,11 @@ def page(browser: Browser, complaints: list[str], serve: object) -> Iterator[Pag
 
 @pytest.fixture(scope="session")
 def market_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPages]:
-    """Pages of one snapshot: daily bars of five stocks over 13 years. Nobody publishes to it."""
+    """Pages of one snapshot: daily bars of five stocks over 13 years, and IBM's weeks. Nobody publishes to it."""
     folder: Path = tmp_path_factory.mktemp("pages")
     settings = Settings(data_dir=folder / "data", _env_file=None)
-    publish_bars(open_storage(settings), stock_bars())
+    daily = stock_bars()
+    publish_bars(open_storage(settings), pd.concat([daily, weekly_bars(daily.query("symbol == 'IBM'"))]))
     with serving(settings, folder / "log") as pages:
         yield pages
 

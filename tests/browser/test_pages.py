@@ -131,17 +131,41 @@ def test_the_tables_hold_the_snapshots_newest_bars_and_alerts(visitor: Page) -> 
     assert shown[0][1:] == ["RSI overbought", "Low", f"{alerts[0]['value']:.1f}"]
 
 
+def test_derived_bars_say_that_they_are_and_the_last_that_it_is_not_closed(visitor: Page) -> None:
+    expect(visitor.get_by_text("(1w derived)")).to_have_count(0)
+    choose(visitor, "IBM")
+    expect(visitor.get_by_text("(1w derived)")).to_be_visible()
+    expect(visitor.get_by_text("Daily bars to 2013-03-01;")).to_be_visible()
+    visitor.get_by_role("radio", name="1w").click()
+    expect(visitor.get_by_text("Weekly bars derived from daily ones, to 2013-02-25 so far;")).to_be_visible()
+    expect(visitor).to_have_url(re.compile("interval=1w"))
+    expect(table(visitor, 0)).to_contain_text("2013-02-25 so far")
+    assert rows(visitor, 0)[1][0] == "2013-02-18"
+
+
+def test_an_instrument_is_described_where_it_is_known(visitor: Page) -> None:
+    expect(visitor.get_by_text("Apple Inc. · Nasdaq · US · USD")).to_be_visible()
+    choose(visitor, "IBM")
+    expect(visitor.get_by_role("heading", name="IBM")).to_be_visible()
+    expect(visitor.get_by_text("Apple Inc.")).to_have_count(0)
+
+
 def test_the_market_page_sums_up_everything(visitor: Page) -> None:
     go_to(visitor, "Market")
     expect(metric(visitor, "Symbols")).to_have_text("5")
     expect(metric(visitor, "Bars")).to_have_text("12,154")
     expect(metric(visitor, "Newest bar")).to_have_text("2013-03-01")
     expect(visitor.get_by_text("12,154 bars landed: 12,154 current")).to_be_visible()
+    expect(visitor.get_by_text("679 coarser bars derived from them.")).to_be_visible()
     expect(metric(visitor, "AAPL")).to_have_text("430.47")
     labels = visitor.get_by_test_id("stMetricLabel").all_inner_texts()
     assert [label for label in labels if label.isupper()] == ["AAPL", "FB", "IBM", "GOOG", "MSFT"]
     expect(table(visitor, 0)).to_contain_text("MSFT")
-    assert [row[0] for row in rows(visitor, 0)] == ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
+    shown = rows(visitor, 0)
+    assert [(row[0], row[5]) for row in shown] == [
+        ("AAPL", "1d"), ("FB", "1d"), ("GOOG", "1d"), ("IBM", "1d"), ("IBM", "1w derived"), ("MSFT", "1d"),
+    ]  # fmt: skip
+    assert shown[0][1:5] == ["Apple Inc.", "Nasdaq", "US", "USD"]
 
 
 def test_alerts_can_be_narrowed_to_a_severity_and_a_symbol(visitor: Page) -> None:

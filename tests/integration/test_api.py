@@ -10,7 +10,15 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
-from market_snapshot import alert_table, indicator_table, publish_bars, publish_tables, stock_bars, without_indicators
+from market_snapshot import (
+    alert_table,
+    indicator_table,
+    instrument_table,
+    publish_bars,
+    publish_tables,
+    stock_bars,
+    without_indicators,
+)
 
 from apps.api.dependencies import PUBLISHED_HEADER, SNAPSHOT_HEADER
 from apps.api.main import create_app
@@ -92,7 +100,7 @@ def test_stats_add_up(api: TestClient) -> None:
     stats = get(api, "/stats")
     assert (stats["symbols"], stats["bars"]) == (5, 12_154)
     assert (stats["first_ts"], stats["last_ts"]) == ("2000-03-01T00:00:00Z", "2013-03-01T00:00:00Z")
-    assert stats["bars_by_interval"] == [{"interval": "1d", "bars": 12_154}]
+    assert stats["bars_by_interval"] == [{"interval": "1d", "bars": 12_154, "derived_bars": 0}]
     assert sum(count["alerts"] for count in stats["alerts_by_rule"]) == stats["alerts"] > 0
     balance = stats["balance"]
     assert balance["landed"] == balance["current"] + balance["superseded"] + balance["quarantined"] == 12_154
@@ -104,6 +112,16 @@ def test_symbols_come_with_their_span_and_last_bar(api: TestClient) -> None:
     assert [row["symbol"] for row in symbols] == ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
     facebook = symbols[1]
     assert (facebook["bars"], facebook["first_ts"], facebook["close"]) == (196, "2012-05-18T00:00:00Z", 27.78)
+
+
+def test_an_instrument_is_described_where_it_is_known_and_null_elsewhere(api: TestClient) -> None:
+    apple, facebook = get(api, "/symbols")["symbols"][:2]
+    described = instrument_table().to_pylist()[0]
+    assert {name: apple[name] for name in described} == described
+    assert {name: facebook[name] for name in described} == dict.fromkeys(described) | {"symbol": "FB"}
+    for symbol, row in (("AAPL", apple), ("FB", facebook)):
+        summary = get(api, f"/symbol/{symbol}")
+        assert {name: summary[name] for name in described} == {name: row[name] for name in described}
 
 
 def test_a_symbol_is_summed_up_by_its_newest_bar_its_year_and_its_alerts(api: TestClient) -> None:
@@ -136,7 +154,7 @@ def test_indicators_are_the_newest_in_the_order_of_time(api: TestClient) -> None
 def test_only_the_indicators_asked_for_are_sent(api: TestClient, asked: list[str]) -> None:
     series = get(api, "/indicators/AAPL", indicators=asked, limit=1)
     assert series["indicators"] == ["sma_20", "rsi_14"]
-    assert set(series["points"][0]) == {"ts", "close", "sma_20", "rsi_14"}
+    assert set(series["points"][0]) == {"ts", "close", "is_closed", "sma_20", "rsi_14"}
 
 
 def test_warm_up_is_null(api: TestClient) -> None:

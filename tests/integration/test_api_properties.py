@@ -79,7 +79,7 @@ def test_indicators_are_the_tail_of_the_range(api: TestClient, symbol: str, limi
     points = response.json()["points"]
     expected = BARS[(BARS["symbol"] == symbol) & (BARS["ts"] < pd.Timestamp(end, tz="UTC") + pd.Timedelta(days=1))].tail(limit)
     assert [point["ts"] for point in points] == expected["ts"].dt.strftime("%Y-%m-%dT%H:%M:%SZ").to_list()
-    assert all(set(point) == {"ts", "close", *names} for point in points)
+    assert all(set(point) == {"ts", "close", "is_closed", *names} for point in points)
 
 
 @settings(max_examples=200, deadline=None)

@@ -107,7 +107,14 @@ class SnapshotReader:
         for name, schema in MARTS.items():
             if name in manifest.marts:
                 paths = [str(self._storage.local_path(file.key)) for file in manifest.marts[name].files]
-                connection.read_parquet(paths).create_view(name)
+                _with_columns(connection.read_parquet(paths), connection.from_arrow(schema.empty_table())).create_view(name)
             else:
                 connection.from_arrow(schema.empty_table()).create(name)
         return connection
+
+
+def _with_columns(published: duckdb.DuckDBPyRelation, wanted: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """What was published, with nulls in columns of `wanted` that the version which published it did not have."""
+    types = dict(zip(wanted.columns, wanted.types, strict=True))
+    missing = [f"null::{types[name]} as {name}" for name in wanted.columns if name not in published.columns]
+    return published.project(", ".join(["*", *missing])) if missing else published

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 
 from apps.api.dependencies import Pinned, known_intervals, snapshot_info
@@ -26,7 +28,7 @@ def page_of(snapshot: Snapshot | None, asked: BarParameters) -> Bars:
         return Bars(snapshot=None, total=0, limit=asked.limit, offset=asked.offset, bars=[])
     if asked.symbol is not None:
         known_intervals(snapshot, asked.symbol)
-    selection = asked.selection(asked.symbol, asked.interval)
+    selection = replace(asked.selection(asked.symbol, asked.interval), derived=asked.derived)
     return Bars(
         snapshot=snapshot_info(snapshot),
         total=count_bars(snapshot, selection),

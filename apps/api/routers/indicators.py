@@ -17,7 +17,7 @@ router = APIRouter(tags=["indicators"], responses=errors_of(404))
 
 @router.get("/indicators/{symbol:path}", response_model_exclude_unset=True)
 def indicators(snapshot: Pinned, symbol: SymbolPath, asked: IndicatorQuery) -> Indicators:
-    """The newest `limit` bars' indicators in the order of ts; of daily bars unless asked otherwise."""
+    """The newest `limit` bars' indicators in the order of ts."""
     return series_of(snapshot, symbol, asked)
 
 
@@ -35,7 +35,9 @@ def series_of(snapshot: Snapshot | None, symbol: str, asked: IndicatorParameters
         price_basis=rows[-1]["price_basis"] if rows else None,
         indicators=wanted,
         points=[
-            IndicatorPoint.model_validate({"close": row["basis_close"]} | {name: row[name] for name in ("ts", *wanted)})
+            IndicatorPoint.model_validate(
+                {"close": row["basis_close"]} | {name: row[name] for name in ("ts", "is_closed", *wanted)}
+            )
             for row in rows
         ],
     )

@@ -11,7 +11,7 @@ from apps.api.dependencies import Pinned, snapshot_info
 from apps.api.errors import errors_of
 from apps.api.models import Health, Service, Stats
 from apps.api.parameters import NoQuery
-from apps.market import alerts_by_rule, bars_by_interval, published_bars, totals
+from apps.market import alerts_by_rule, derived_bars, intervals_of, published_bars, totals
 from transform.snapshot.read import Snapshot
 
 router = APIRouter(tags=["service"], responses=errors_of())
@@ -51,17 +51,19 @@ def health_of(snapshot: Snapshot | None, now: datetime) -> Health:
     info = snapshot_info(snapshot)
     bars = 0 if snapshot is None else published_bars(snapshot)
     age = (now - info.published_at).total_seconds() if info is not None else None
-    if bars == 0:
+    if snapshot is None or bars == 0:
         message = "No bars have been published yet: start the pipeline with `tickhouse demo`, or wait for its first build."
-        return Health(snapshot=info, status="waiting for data", message=message, snapshot_age_seconds=age, bars=0)
-    return Health(snapshot=info, status="ok", message=f"Serving {bars:,} bars.", snapshot_age_seconds=age, bars=bars)
+        return Health(snapshot=info, status="waiting for data", message=message, snapshot_age_seconds=age, bars=0, derived_bars=0)
+    derived = derived_bars(snapshot)
+    message = f"Serving {bars:,} bars" + (f", {derived:,} of them derived from finer ones." if derived else ".")
+    return Health(snapshot=info, status="ok", message=message, snapshot_age_seconds=age, bars=bars, derived_bars=derived)
 
 
 def stats_of(snapshot: Snapshot | None) -> Stats:
     """Figures of the snapshot; of nothing, zeros and nulls."""
     if snapshot is None:
         return Stats(
-            snapshot=None, symbols=0, bars=0, alerts=0, first_ts=None, last_ts=None, latest_produced_at=None,
+            snapshot=None, symbols=0, bars=0, derived_bars=0, alerts=0, first_ts=None, last_ts=None, latest_produced_at=None,
             seconds_to_publish=None, balance=None, bars_by_interval=[], alerts_by_rule=[],
         )  # fmt: skip
     manifest = snapshot.manifest
@@ -72,6 +74,6 @@ def stats_of(snapshot: Snapshot | None) -> Stats:
         latest_produced_at=produced,
         seconds_to_publish=None if produced is None else (manifest.published_at - produced).total_seconds(),
         balance=manifest.balance.model_dump(),
-        bars_by_interval=bars_by_interval(snapshot).to_pylist(),
+        bars_by_interval=intervals_of(snapshot),
         alerts_by_rule=alerts_by_rule(snapshot).to_pylist(),
     )

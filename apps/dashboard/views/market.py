@@ -15,8 +15,8 @@ from apps.market import (
     Selection,
     alerts,
     alerts_by_rule,
-    bars_by_interval,
     instruments,
+    intervals_of,
     movers,
     newest_bars,
     totals,
@@ -31,19 +31,18 @@ def show(screen: Screen) -> None:
     """The page."""
     st.title("Market")
     _show_totals(screen)
-    intervals = sorted(bars_by_interval(screen.snapshot)["interval"].to_pylist())
-    interval = usual_interval(intervals) or NONE
+    interval = usual_interval(intervals_of(screen.snapshot)) or NONE
     st.subheader(f"Biggest moves of the last {INTERVALS.get(interval, interval)} bar", anchor=False)
     _show_movers(screen, interval)
+    st.subheader("Symbols", anchor=False)
+    show_instruments(instruments(screen.snapshot), screen.palette)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        st.subheader("Symbols", anchor=False)
-        show_instruments(instruments(screen.snapshot), screen.palette)
+        st.subheader("Newest alerts", anchor=False)
+        show_alerts(alerts(screen.snapshot, Selection(), 8), screen.palette, height=318)
     with right:
         st.subheader("Alerts by rule", anchor=False)
         _show_rules(alerts_by_rule(screen.snapshot))
-    st.subheader("Newest alerts", anchor=False)
-    show_alerts(alerts(screen.snapshot, Selection(), 8), screen.palette, height=318)
 
 
 def _show_totals(screen: Screen) -> None:
@@ -52,14 +51,15 @@ def _show_totals(screen: Screen) -> None:
     lag = NONE if produced is None else duration(manifest.published_at - produced)
     with st.container(horizontal=True, gap="small"):
         st.metric("Symbols", f"{found['symbols']:,}", border=True)
-        st.metric("Bars", f"{found['bars']:,}", border=True)
+        st.metric("Bars", f"{found['bars'] - found['derived_bars']:,}", border=True, help="Landed; derived bars are not counted")
         st.metric("Alerts", f"{found['alerts']:,}", border=True)
         st.metric("Newest bar", f"{found['last_ts']:%Y-%m-%d}", border=True)
         st.metric("Publish lag", lag, border=True, help="From the newest message until this snapshot was published")
     balance = manifest.balance
+    derived = f" {found['derived_bars']:,} coarser bars derived from them." if found["derived_bars"] else ""
     st.caption(
         f"{balance.landed:,} bars landed: {balance.current:,} current, {balance.superseded:,} superseded by corrections, "
-        f"{balance.quarantined:,} quarantined."
+        f"{balance.quarantined:,} quarantined.{derived}"
     )
 
 

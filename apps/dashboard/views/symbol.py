@@ -13,8 +13,17 @@ from apps.dashboard.chart import draw_chart
 from apps.dashboard.panes import OVERLAYS, Drawing, build_panes, has_values
 from apps.dashboard.screen import Screen
 from apps.dashboard.tables import show_alerts, show_bars
-from apps.dashboard.wording import DAY_AND_LONGER, INTERVALS, NONE, compact, percent, price, when
-from apps.market import Selection, alerts, fifty_two_weeks, instruments, intervals_of, newest_bars, usual_interval
+from apps.dashboard.wording import DAY_AND_LONGER, DERIVED, NONE, bars_text, compact, describe, percent, price
+from apps.market import (
+    Selection,
+    alerts,
+    description,
+    fifty_two_weeks,
+    instruments,
+    intervals_of,
+    newest_bars,
+    usual_interval,
+)
 
 MAX_BARS = 5_000
 RECENT = 100
@@ -43,7 +52,10 @@ def show(screen: Screen) -> None:
     """The page."""
     heading = st.container()  # not st.empty: that would take the heading away for a moment at every new snapshot
     choice = _choose(screen)
-    heading.title(choice.symbol, anchor=False)
+    with heading:
+        st.title(choice.symbol, anchor=False)
+        if described := describe(description(screen.snapshot, choice.symbol)):
+            st.caption(described)
     chosen = Selection(symbol=choice.symbol, interval=choice.interval)
     bars = newest_bars(screen.snapshot, chosen, MAX_BARS)
     fired = alerts(screen.snapshot, chosen, MAX_BARS)
@@ -66,10 +78,12 @@ def _choose(screen: Screen) -> Choice:
     basis_of = {(row["symbol"], row["interval"]): row["price_basis"] for row in instruments(screen.snapshot).to_pylist()}
     with st.container(horizontal=True, gap="medium"):
         symbol = st.selectbox("Symbol", sorted({symbol for symbol, _ in basis_of}), key="symbol", bind="query-params", width=180)
-        intervals = intervals_of(screen.snapshot, symbol)
-        interval = usual_interval(intervals) or NONE
-        if len(intervals) > 1:
-            interval = _segments("Interval", intervals, interval, "interval")
+        held = intervals_of(screen.snapshot, symbol)
+        interval = usual_interval(held) or NONE
+        if len(held) > 1:
+            derived = ", ".join(each.interval for each in held if each.is_derived)
+            label = f"Interval :gray[({derived} {DERIVED})]" if derived else "Interval"
+            interval = _segments(label, [each.interval for each in held], interval, "interval")
         is_daily = interval in DAY_AND_LONGER
         spans = [*(_DAYS if is_daily else _HOURS), ALL]
         span = _segments("Range", spans, spans[2], "range" if is_daily else "intraday_range")
@@ -132,11 +146,12 @@ def _show_chart(screen: Screen, choice: Choice, bars: pa.Table, fired: pa.Table)
 
 
 def _legend(bars: pa.Table, overlays: list[str], choice: Choice, note: str) -> str:
-    """One line over the chart: the overlays in their colours with their last values, which bars, the price basis."""
+    """Over the chart: the overlays in their colours with their last values; below, which bars, and the price basis."""
     last = bars.slice(bars.num_rows - 1).to_pylist()[0]
     lines = [f":{color}[**{label}** {price(last[name])}]" for name in overlays for label, color in [OVERLAYS[name]]]
-    shown = f"{INTERVALS.get(choice.interval, choice.interval).capitalize()} bars to {when(last['ts'], choice.interval)}"
-    return " &ensp; ".join([*lines, f":small[:gray[{shown}, {note}]]"])
+    derived_from = set(bars["derived_from"].to_pylist())
+    shown = bars_text(choice.interval, derived_from, last["ts"], is_closed=last["is_closed"])
+    return "  \n".join([*filter(None, [" &ensp; ".join(lines)]), f":small[:gray[{shown}; {note}]]"])
 
 
 def _visible(bars: pa.Table, span: str) -> int:

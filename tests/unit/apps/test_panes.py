@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from market_snapshot import alert_table, indicator_table, stock_bars, without_indicators
+from market_snapshot import alert_table, indicator_table, stock_bars, weekly_bars, without_indicators
 
 from apps.dashboard.panes import OVERLAYS, Drawing, build_panes, has_values
 from apps.dashboard.theme import DARK, LIGHT
@@ -72,6 +72,14 @@ def test_an_indicator_without_values_takes_no_pane(bars: pa.Table) -> None:
     panes = build_panes(plain, alert_table(bars).slice(0, 0), replace(DRAWING, overlays=()))
     assert [pane.get("title") for pane in panes] == [None, "Volume"]
     assert [len(pane["series"]) for pane in panes] == [1, 1]
+
+
+def test_a_bar_that_is_not_closed_is_drawn_faint(alerts: pa.Table) -> None:
+    weeks = indicator_table(weekly_bars(stock_bars().query("symbol == 'AAPL'")))
+    *closed, last = build_panes(weeks, alerts.slice(0, 0), DRAWING)[0]["series"][0]["data"]
+    assert not any("color" in candle for candle in closed)
+    assert last["close"] < last["open"]
+    assert last["color"] == last["wickColor"] == LIGHT.down_faint
 
 
 def test_a_single_bar_is_a_chart(bars: pa.Table, alerts: pa.Table) -> None:

@@ -44,5 +44,25 @@ def test_durations_use_the_largest_unit_that_fits(seconds: float, text: str) -> 
     assert wording.duration(timedelta(seconds=seconds)) == text
 
 
+@pytest.mark.parametrize(
+    ("interval", "derived_from", "is_closed", "text"),
+    [
+        ("1d", {None}, True, "Daily bars to 2013-02-25"),
+        ("1w", {"1d"}, False, "Weekly bars derived from daily ones, to 2013-02-25 so far"),
+        ("1d", {None, "1m", "1h"}, True, "Daily bars, some derived from 1-minute and hourly ones, to 2013-02-25"),
+    ],
+)
+def test_bars_say_whether_they_are_derived_and_whether_the_last_is_closed(
+    interval: str, derived_from: set[str | None], is_closed: bool, text: str
+) -> None:
+    assert wording.bars_text(interval, derived_from, datetime(2013, 2, 25, tzinfo=UTC), is_closed=is_closed) == text
+
+
+def test_an_instrument_is_described_by_what_is_known_of_it() -> None:
+    apple = {"symbol": "AAPL", "name": "Apple Inc.", "exchange": "Nasdaq", "country": None, "currency": "USD"}
+    assert wording.describe(apple) == "Apple Inc. · Nasdaq · USD"
+    assert wording.describe(dict.fromkeys(apple)) == ""
+
+
 def test_every_known_interval_has_a_word() -> None:
     assert set(wording.INTERVALS) == set(INTERVALS)
