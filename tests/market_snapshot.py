@@ -40,18 +40,8 @@ def indicator_table(bars: pd.DataFrame) -> pa.Table:
     frame["price_basis"] = np.where(frame["adj_close"].notna(), "adjusted", "raw")
     for name in _PRICES:
         frame[f"basis_{name}"] = frame[name] * scale
-    of_symbol = frame.groupby(["symbol", "interval"], group_keys=False)
-    close, volume = of_symbol["basis_close"], of_symbol["volume"]
-    frame["sma_20"] = close.transform(lambda series: series.rolling(20).mean())
-    frame["sma_50"] = close.transform(lambda series: series.rolling(50).mean())
-    frame["ema_12"] = close.transform(_ema_12)
-    frame["rsi_14"] = close.transform(_rsi_14)
-    returns = close.pct_change()
-    frame["price_change_pct"] = 100 * returns
-    frame["volatility_20"] = returns.groupby([frame["symbol"], frame["interval"]]).transform(
-        lambda series: series.rolling(20).std()
-    )
-    frame["mean_volume_20"] = volume.transform(lambda series: series.rolling(20).mean())
+    indicators = [_indicators(series) for _, series in frame.groupby(["symbol", "interval"], sort=False)]
+    frame = frame.join(pd.concat(indicators)) if indicators else frame.reindex(columns=[*frame.columns, *INDICATORS])
     frame["source"] = "test"
     frame["change_seq"] = 1
     return pa.Table.from_pandas(frame, schema=FCT_INDICATOR_SCHEMA, preserve_index=False)
@@ -125,21 +115,42 @@ def _fired(frame: pd.DataFrame, when: pd.Series, rule: str, severity: str, value
     return rows.assign(change_seq=1)
 
 
-def _ema_12(close: pd.Series) -> pd.Series:
-    seeded = close.copy()
-    seeded.iloc[:11] = np.nan
-    seeded.iloc[11:12] = close.iloc[:12].mean()
-    return seeded.ewm(span=12, adjust=False, ignore_na=True).mean()
+def _indicators(bars: pd.DataFrame) -> pd.DataFrame:
+    """Those of one series, by the index of its bars."""
+    close, volume = bars["basis_close"], bars["volume"]
+    returns, change = close.pct_change(), close.diff()
+    gain, loss = _smooth(change.clip(lower=0), 14, 1 / 14, 14), _smooth(-change.clip(upper=0), 14, 1 / 14, 14)
+    slow = _smooth(close, 26, 2 / 27)
+    macd = _smooth(close, 12, 2 / 13, 25) - slow
+    signal = _smooth(macd, 9, 2 / 10, 33)
+    before = close.shift()
+    reach = pd.concat([bars["basis_high"], before], axis=1).max(axis=1) - pd.concat([bars["basis_low"], before], axis=1).min(
+        axis=1
+    )
+    mean, deviation = close.rolling(20).mean(), close.rolling(20).std(ddof=0)
+    values = {
+        "sma_20": mean,
+        "sma_50": close.rolling(50).mean(),
+        "ema_12": _smooth(close, 12, 2 / 13),
+        "ema_26": slow,
+        "rsi_14": 100 * gain / (gain + loss),
+        "macd": macd.where(signal.notna()),
+        "macd_signal": signal,
+        "macd_histogram": macd - signal,
+        "bollinger_upper_20": mean + 2 * deviation,
+        "bollinger_lower_20": mean - 2 * deviation,
+        "atr_14": _smooth(reach, 14, 1 / 14, 14),
+        "volatility_20": returns.rolling(20).std(),
+        "price_change_pct": 100 * returns,
+        "mean_volume_20": volume.rolling(20).mean(),
+    }
+    return pd.DataFrame(values)
 
 
-def _rsi_14(close: pd.Series) -> pd.Series:
-    change = close.diff()
-    gain, loss = _wilder_14(change.clip(lower=0)), _wilder_14(-change.clip(upper=0))
-    return 100 * gain / (gain + loss)
-
-
-def _wilder_14(change: pd.Series) -> pd.Series:
-    seeded = change.copy()
-    seeded.iloc[:14] = np.nan
-    seeded.iloc[14:15] = change.iloc[1:15].mean()
-    return seeded.ewm(alpha=1 / 14, adjust=False, ignore_na=True).mean()
+def _smooth(values: pd.Series, window: int, alpha: float, first: int | None = None) -> pd.Series:
+    """An exponential mean whose first value, at the bar of that index, is the mean of the window that ends there."""
+    at = window - 1 if first is None else first
+    seeded = values.copy()
+    seeded.iloc[:at] = np.nan
+    seeded.iloc[at : at + 1] = values.iloc[at - window + 1 : at + 1].mean()
+    return seeded.ewm(alpha=alpha, adjust=False, ignore_na=True).mean()

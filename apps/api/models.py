@@ -191,7 +191,16 @@ class IndicatorValues(BaseModel):
     sma_20: BasisPrice = Field(None, description="Mean of the last 20 closes, on the price basis.")
     sma_50: BasisPrice = Field(None, description="Mean of the last 50 closes, on the price basis.")
     ema_12: BasisPrice = Field(None, description="Exponential mean of closes, α = 2/13, seeded with the mean of the first 12.")
+    ema_26: BasisPrice = Field(None, description="Exponential mean of closes, α = 2/27, seeded with the mean of the first 26.")
     rsi_14: float | None = Field(None, description="Wilder's relative strength index, 0 to 100; null while nothing moves.")
+    macd: float | None = Field(None, description="MACD 12, 26, 9 as TA-Lib seeds it, on the price basis: fast less slow mean.")
+    macd_signal: float | None = Field(None, description="Exponential mean of the last 9 values of MACD.")
+    macd_histogram: float | None = Field(None, description="MACD less its signal.")
+    bollinger_upper_20: BasisPrice = Field(
+        None, description="SMA 20 plus 2 population standard deviations of the 20 closes, on the price basis."
+    )
+    bollinger_lower_20: BasisPrice = Field(None, description="SMA 20 less 2 of these, on the price basis.")
+    atr_14: BasisPrice = Field(None, description="Wilder's average true range, on the price basis.")
     volatility_20: float | None = Field(
         None, description="Sample standard deviation of the last 20 simple returns: a fraction, not annualised."
     )
