@@ -6,7 +6,7 @@
 {{ return(adapter.dispatch('replacing_strategy')()) }}
 {% endmacro %}
 
-{% macro duckdb__replacing_strategy() %}{{ return('delete+insert') }}{% endmacro %}
+{% macro duckdb__replacing_strategy() %}{{ return('replace_rows') }}{% endmacro %}
 
 {% macro trino__replacing_strategy() %}{{ return('merge') }}{% endmacro %}
 

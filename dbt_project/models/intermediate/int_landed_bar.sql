@@ -59,14 +59,9 @@ staged as (
 
 ),
 
-in_line as (
+counted as (
 
-    select
-        landed.*,
-        row_number() over (
-            partition by symbol, interval, ts
-            order by ({{ place('landed') }}) desc
-        ) as place_in_line
+    select *
     from landed
     where not exists (
         select 1
@@ -76,6 +71,49 @@ in_line as (
             and staged.topic_id = landed.topic_id
             and staged."partition" = landed."partition"
             and staged."offset" = landed."offset"
+    )
+
+),
+
+disputed as (
+
+    select symbol, interval, ts
+    from counted
+    group by symbol, interval, ts
+    having count(*) > 1
+
+),
+
+-- Only what is disputed is put in order, and only those that lose are taken out: the rest streams through as it came.
+in_line as (
+
+    select
+        counted.slot_seq,
+        counted."offset",
+        row_number() over (
+            partition by counted.symbol, counted.interval, counted.ts
+            order by ({{ place('counted') }}) desc
+        ) as place_in_line
+    from counted
+    inner join disputed
+        on
+            counted.symbol = disputed.symbol
+            and counted.interval = disputed.interval
+            and counted.ts = disputed.ts
+
+),
+
+newest as (
+
+    select *
+    from counted
+    where not exists (
+        select 1
+        from in_line
+        where
+            in_line.place_in_line > 1
+            and in_line.slot_seq = counted.slot_seq
+            and in_line."offset" = counted."offset"
     )
 
 ),
@@ -110,12 +148,19 @@ on_price_basis as (
         origin_offset,
         origin_timestamp,
         origin_begun_at
-    from in_line
-    where place_in_line = 1
+    from newest
 
 )
 
-{% if is_incremental() %}
+{%- if is_incremental() %},
+
+-- By its times alone most of what is stored is passed over; the join would read all between the first and the last of them.
+stored as (
+
+    select * from {{ this }}
+    where ts in (select ts from on_price_basis)
+
+)
 
 -- A repeat that changes nothing moves the row's lineage and not its change_seq, so that nothing downstream is computed again.
 select
@@ -129,7 +174,7 @@ select
         else {{ build_seq() }}
     end as change_seq
 from on_price_basis as bar
-left join {{ this }} as stored
+left join stored
     on
         bar.symbol = stored.symbol
         and bar.interval = stored.interval
