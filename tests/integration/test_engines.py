@@ -17,35 +17,9 @@ from transform.dbt import ensure_manifest
 
 # Each was called on Trino 476. Athena's third engine is Trino too, and lists them all.
 KNOWN_FUNCTIONS = {
-    *(
-        "abs",
-        "cast",
-        "coalesce",
-        "concat",
-        "concat_ws",
-        "contains",
-        "count",
-        "greatest",
-        "lag",
-        "least",
-        "lower",
-        "max",
-        "md5",
-        "min",
-    ),
-    *(
-        "nan",
-        "nullif",
-        "reduce_agg",
-        "regexp_extract",
-        "round",
-        "row_number",
-        "stddev_pop",
-        "stddev_samp",
-        "to_hex",
-        "to_unixtime",
-    ),
-    *("to_utf8", "with_timezone"),
+    *("abs", "array_agg", "at_timezone", "cast", "coalesce", "concat", "concat_ws", "contains", "count", "date_trunc", "extract"),
+    *("greatest", "lag", "least", "lower", "max", "max_by", "md5", "min", "min_by", "nan", "nullif", "reduce", "reduce_agg"),
+    *("regexp_extract", "round", "row_number", "stddev_pop", "stddev_samp", "to_hex", "to_unixtime", "to_utf8", "with_timezone"),
 }
 NO_FUNCTIONS = {
     "and",
