@@ -124,9 +124,7 @@ def _indicators(bars: pd.DataFrame) -> pd.DataFrame:
     macd = _smooth(close, 12, 2 / 13, 25) - slow
     signal = _smooth(macd, 9, 2 / 10, 33)
     before = close.shift()
-    reach = pd.concat([bars["basis_high"], before], axis=1).max(axis=1) - pd.concat([bars["basis_low"], before], axis=1).min(
-        axis=1
-    )
+    reach = np.fmax(bars["basis_high"], before) - np.fmin(bars["basis_low"], before)
     mean, deviation = close.rolling(20).mean(), close.rolling(20).std(ddof=0)
     values = {
         "sma_20": mean,

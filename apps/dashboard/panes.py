@@ -1,4 +1,4 @@
-"""The panes of a symbol's chart, as the chart component takes them: prices, volume, RSI on one time axis."""
+"""The panes of a symbol's chart, as the chart component takes them: prices, volume, indicators on one time axis."""
 
 from __future__ import annotations
 
@@ -11,9 +11,28 @@ import pyarrow as pa
 from apps.dashboard.theme import Palette
 from tickhouse.settings import AlertThresholds
 
-PRICE_HEIGHT, VOLUME_HEIGHT, RSI_HEIGHT = 370, 110, 120
-OVERLAYS = {"sma_20": ("SMA 20", "orange"), "sma_50": ("SMA 50", "violet"), "ema_12": ("EMA 12", "blue")}
-"""Indicators drawn over the prices: what people call them, and the theme's name of the palette's colour."""
+PRICE_HEIGHT, VOLUME_HEIGHT, INDICATOR_HEIGHT = 370, 110, 120
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Indicators drawn over the prices: what people call them, their columns, Streamlit's name for the palette's `color`."""
+
+    label: str
+    columns: tuple[str, ...]
+    named: str
+    color: str
+
+
+OVERLAYS = {
+    "sma_20": Overlay("SMA 20", ("sma_20",), "orange", "sma_20"),
+    "sma_50": Overlay("SMA 50", ("sma_50",), "violet", "sma_50"),
+    "ema_12": Overlay("EMA 12", ("ema_12",), "blue", "ema_12"),
+    "ema_26": Overlay("EMA 26", ("ema_26",), "yellow", "ema_26"),
+    "bollinger": Overlay("Bollinger 20, 2", ("bollinger_lower_20", "bollinger_upper_20"), "gray", "muted"),
+}
+INDICATOR_PANES = {"rsi_14": "RSI 14", "macd": "MACD 12, 26, 9", "atr_14": "ATR 14"}
+"""Indicators with a pane of their own, and what people call them."""
 
 _DASHED = 2
 _FEW_BARS = 400
@@ -27,12 +46,16 @@ LONGEST_TICK = len("14:30")
 
 @dataclass(frozen=True)
 class Drawing:
-    """How to draw: prices on the price basis or as traded, which of `OVERLAYS`, times of day or dates, how many bars."""
+    """How to draw: prices on the price basis or as traded, which of `OVERLAYS` and of `INDICATOR_PANES`, how many bars.
+
+    `is_intraday` shows times of day below the chart.
+    """
 
     palette: Palette
     thresholds: AlertThresholds
     adjusted: bool
     overlays: tuple[str, ...]
+    panes: tuple[str, ...]
     is_intraday: bool
     visible_bars: int
 
@@ -43,15 +66,14 @@ def has_values(bars: pa.Table, indicator: str) -> bool:
 
 
 def build_panes(bars: pa.Table, alerts: pa.Table, drawing: Drawing) -> list[Pane]:
-    """Panes for prices, volume and, where there are values, RSI.
+    """Panes for prices, volume and, where there are values, each of the indicators asked for.
 
     `bars` are rows of `fct_indicator` of one symbol and interval, oldest first, at least one; `alerts` rows
     of `fct_alert` of the same, newest first, of which price changes become markers.
     """
     rows = bars.to_pylist()
     panes = [_price_pane(rows, alerts.to_pylist(), drawing), _volume_pane(rows, has_values(bars, "mean_volume_20"), drawing)]
-    if has_values(bars, "rsi_14"):
-        panes.append(_rsi_pane(rows, drawing))
+    panes += [_INDICATOR_PANES[name](rows, drawing) for name in drawing.panes if has_values(bars, name)]
     panes[0]["chart"] = _look(drawing)
     return panes
 
@@ -72,7 +94,11 @@ def _price_pane(rows: Sequence[Row], alerts: Sequence[Row], drawing: Drawing) ->
         },
         "markers": [_marker(alert, palette, labelled=near) for alert in moves if near or alert["severity"] == "high"],
     }
-    lines = [_line(rows, name, getattr(palette, name), lastValueVisible=False) for name in drawing.overlays]
+    lines = [
+        _line(rows, column, getattr(palette, overlay.color), lastValueVisible=False)
+        for overlay in (OVERLAYS[name] for name in drawing.overlays)
+        for column in overlay.columns
+    ]
     return {"height": PRICE_HEIGHT, "series": [candles, *lines]}
 
 
@@ -91,7 +117,26 @@ def _volume_pane(rows: Sequence[Row], has_mean: bool, drawing: Drawing) -> Pane:
 def _rsi_pane(rows: Sequence[Row], drawing: Drawing) -> Pane:
     thresholds, palette = drawing.thresholds, drawing.palette
     levels = [_level(rows, level, palette.muted) for level in (thresholds.rsi_overbought, thresholds.rsi_oversold)]
-    return {**_titled("RSI 14"), "height": RSI_HEIGHT, "series": [_line(rows, "rsi_14", palette.accent), *levels]}
+    return _indicator_pane("rsi_14", [_line(rows, "rsi_14", palette.accent), *levels])
+
+
+def _macd_pane(rows: Sequence[Row], drawing: Drawing) -> Pane:
+    palette = drawing.palette
+    bars = [_histogram_bar(row, palette) for row in rows]
+    histogram = {"type": "Histogram", "data": bars, "options": {"priceLineVisible": False, "lastValueVisible": False}}
+    signal = _line(rows, "macd_signal", palette.sma_20, lastValueVisible=False)
+    return _indicator_pane("macd", [histogram, _line(rows, "macd", palette.accent), signal])
+
+
+def _atr_pane(rows: Sequence[Row], drawing: Drawing) -> Pane:
+    return _indicator_pane("atr_14", [_line(rows, "atr_14", drawing.palette.accent)])
+
+
+_INDICATOR_PANES = {"rsi_14": _rsi_pane, "macd": _macd_pane, "atr_14": _atr_pane}
+
+
+def _indicator_pane(name: str, series: list[dict[str, Any]]) -> Pane:
+    return {**_titled(INDICATOR_PANES[name]), "height": INDICATOR_HEIGHT, "series": series}
 
 
 def _titled(title: str) -> Pane:
@@ -136,6 +181,13 @@ def _volume(row: Row, palette: Palette) -> dict[str, Any]:
         return {"time": _time(row)}
     is_up = (row["close"] or 0) >= (row["open"] or 0)
     return {"time": _time(row), "value": row["volume"], "color": palette.up_faint if is_up else palette.down_faint}
+
+
+def _histogram_bar(row: Row, palette: Palette) -> dict[str, Any]:
+    value = row["macd_histogram"]
+    if value is None:
+        return {"time": _time(row)}
+    return {"time": _time(row), "value": value, "color": palette.up_faint if value >= 0 else palette.down_faint}
 
 
 def _line(rows: Sequence[Row], name: str, color: str, **options: Any) -> dict[str, Any]:

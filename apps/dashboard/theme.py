@@ -21,6 +21,7 @@ class Palette:
     sma_20: str
     sma_50: str
     ema_12: str
+    ema_26: str
 
     @property
     def up_faint(self) -> str:
@@ -44,6 +45,7 @@ LIGHT = Palette(
     sma_20="#d97b00",
     sma_50="#7b4fd1",
     ema_12="#1b74d8",
+    ema_26="#a0522d",
 )
 DARK = Palette(
     background="#0f1520",
@@ -58,6 +60,7 @@ DARK = Palette(
     sma_20="#f2b04a",
     sma_50="#b596f5",
     ema_12="#62b0f0",
+    ema_26="#d9a28a",
 )
 
 
@@ -96,11 +99,14 @@ def theme_options() -> dict[str, str]:
             f"theme.{kind}.orangeColor": colors.sma_20,
             f"theme.{kind}.violetColor": colors.sma_50,
             f"theme.{kind}.blueColor": colors.ema_12,
+            f"theme.{kind}.yellowColor": colors.ema_26,
             f"theme.{kind}.greenTextColor": colors.up,
             f"theme.{kind}.redTextColor": colors.down,
             f"theme.{kind}.orangeTextColor": colors.sma_20,
             f"theme.{kind}.violetTextColor": colors.sma_50,
             f"theme.{kind}.blueTextColor": colors.ema_12,
+            f"theme.{kind}.yellowTextColor": colors.ema_26,
+            f"theme.{kind}.grayTextColor": colors.muted,
             f"theme.{kind}.sidebar.backgroundColor": colors.surface,
             f"theme.{kind}.sidebar.secondaryBackgroundColor": colors.background,
         }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pandas as pd
 import pytest
-from market_snapshot import alert_table, indicator_table, stock_bars
+from market_snapshot import alert_table, indicator_table, stock_bars, weekly_bars
 from playwright.sync_api import Locator, Page, expect
 from served_pages import ServedPages
 from visiting import go_to
 
+from apps.dashboard.panes import INDICATOR_HEIGHT
 from apps.dashboard.theme import DARK, LIGHT
 
 PAINTED = """
@@ -61,6 +63,11 @@ def rows(page: Page, number: int) -> list[list[str]]:
     return [line.locator("td").all_text_contents() for line in table(page, number).locator("tbody tr").all()]
 
 
+def legend(page: Page, label: str) -> Locator:
+    """An overlay's name above the chart."""
+    return page.get_by_test_id("stMarkdown").get_by_text(label, exact=True)
+
+
 def choose(page: Page, name: str) -> None:
     page.get_by_role("combobox").click()
     page.get_by_role("option", name=name).click()
@@ -77,8 +84,23 @@ def test_the_chart_draws_candles_averages_volume_and_rsi(visitor: Page) -> None:
     colors = painted(visitor)
     for color in (LIGHT.up, LIGHT.down, LIGHT.sma_20, LIGHT.sma_50, LIGHT.ema_12, LIGHT.accent, LIGHT.warning):
         assert colors.get(color, 0) > 100, color
-    legend = visitor.get_by_text("SMA 20", exact=True)
-    expect(legend).to_be_visible()
+    expect(legend(visitor, "SMA 20")).to_be_visible()
+
+
+def test_indicators_can_be_chosen_and_the_chart_grows_with_its_panes_and_keeps_its_zoom(visitor: Page) -> None:
+    colors = painted(visitor)
+    assert colors.get(LIGHT.ema_26, 0) == 0
+    in_view = visitor.frames[-1].evaluate("() => ({...document.body.dataset})")
+    height = visitor.locator("iframe").bounding_box()["height"]  # type: ignore[index]
+    for name in ("EMA 26", "Bollinger 20, 2", "ATR 14"):
+        visitor.get_by_role("button", name=name, exact=True).click()
+        expect(visitor.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(legend(visitor, "Bollinger 20, 2")).to_be_visible()
+    visitor.wait_for_function(f"document.querySelector('iframe').clientHeight === {height + INDICATOR_HEIGHT}")
+    assert painted(visitor).get(LIGHT.ema_26, 0) > 100
+    assert visitor.frames[-1].evaluate("() => ({...document.body.dataset})") == in_view
+    visitor.get_by_role("button", name="MACD 12, 26, 9", exact=True).click()
+    visitor.wait_for_function(f"document.querySelector('iframe').clientHeight === {height}")
 
 
 def test_another_symbol_brings_its_own_figures_and_chart(visitor: Page) -> None:
@@ -112,7 +134,7 @@ def test_prices_can_be_shown_as_traded_without_averages_of_adjusted_ones(visitor
     visitor.get_by_role("radio", name="As traded").click()
     expect(metric(visitor, "Close")).to_have_text("430.47")
     expect(visitor.get_by_text("averages of adjusted prices are left out")).to_be_visible()
-    expect(visitor.get_by_text("SMA 20", exact=True)).to_have_count(0)
+    expect(legend(visitor, "SMA 20")).to_have_count(0)
 
 
 def test_the_tables_hold_the_snapshots_newest_bars_and_alerts(visitor: Page) -> None:
@@ -169,7 +191,9 @@ def test_the_market_page_sums_up_everything(visitor: Page) -> None:
 
 
 def test_alerts_can_be_narrowed_to_a_severity_and_a_symbol(visitor: Page) -> None:
-    alerts = alert_table(indicator_table(stock_bars())).to_pylist()
+    daily = stock_bars()
+    bars = pd.concat([daily, weekly_bars(daily.query("symbol == 'IBM'"))])
+    alerts = alert_table(indicator_table(bars)).to_pylist()
     go_to(visitor, "Alerts")
     expect(visitor.get_by_text("The newest 1,000")).to_be_visible()
     visitor.get_by_role("button", name="High").click()

@@ -116,6 +116,7 @@ def test_without_analytics_the_pages_show_bars_alone(page: Page, serve: Serve, s
     page.goto(serve(settings).url)
     page.frame_locator("iframe").locator("canvas").first.wait_for()
     expect(page.get_by_text("SMA 20", exact=True)).to_have_count(0)
+    expect(page.get_by_role("button", name="RSI 14")).to_have_count(0)
     go_to(page, "Alerts")
     expect(page.get_by_text("No alert has fired.")).to_be_visible()
     go_to(page, "Market")

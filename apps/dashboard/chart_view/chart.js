@@ -24,7 +24,8 @@ function findChart(fiber) {
     for (let hook = args?.charts ? fiber.memoizedState : null; hook; hook = hook.next) {
       const chart = hook.memoizedState?.current;
       if (typeof chart?.timeScale === "function") {
-        return { chart, view: args.name, bars: args.zoom_level, times: args.charts[0].series[0].data.map((bar) => bar.time) };
+        const times = args.charts[0].series[0].data.map((bar) => bar.time);
+        return { chart, view: args.name, bars: args.zoom_level, times, height: args.height };
       }
     }
     const below = findChart(fiber.child);
@@ -37,10 +38,16 @@ function show(next) {
   const scale = next.chart.timeScale();
   const before = shown;
   shown = next;
+  if (before && before.height !== next.height) fit(next.height);
   remember(next, before?.view === next.view ? moved(before, next) : opened(next));
   scale.setVisibleLogicalRange(next.range);
   scale.setVisibleRange = () => {}; // the component does so after every resize, and would round the zoom to whole bars
   scale.subscribeVisibleLogicalRangeChange((range) => range && remember(next, range));
+}
+
+// The component tells the page its height when it is first shown, and never again: not when a pane comes or goes.
+function fit(height) {
+  window.parent.postMessage({ isStreamlitMessage: true, type: "streamlit:setFrameHeight", height }, "*");
 }
 
 function remember(chart, range) {

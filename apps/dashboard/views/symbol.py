@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ import pyarrow as pa
 import streamlit as st
 
 from apps.dashboard.chart import draw_chart
-from apps.dashboard.panes import OVERLAYS, Drawing, build_panes, has_values
+from apps.dashboard.panes import INDICATOR_PANES, OVERLAYS, Drawing, Overlay, build_panes, has_values
 from apps.dashboard.screen import Screen
 from apps.dashboard.tables import show_alerts, show_bars
 from apps.dashboard.wording import DAY_AND_LONGER, DERIVED, NONE, bars_text, compact, describe, percent, price
@@ -24,6 +25,7 @@ from apps.market import (
     newest_bars,
     usual_interval,
 )
+from tickhouse.settings import INDICATORS
 
 MAX_BARS = 5_000
 RECENT = 100
@@ -32,6 +34,8 @@ ADJUSTED, RAW = "Adjusted", "As traded"
 _DAYS = {"3M": 91, "6M": 182, "1Y": 365, "5Y": 1826}
 _HOURS = {"6H": 6, "1D": 24, "5D": 120, "30D": 720}
 _TABLE_HEIGHT = 320
+_INDICATORS = {name: overlay.label for name, overlay in OVERLAYS.items()} | INDICATOR_PANES
+_SHOWN_AT_FIRST = ("sma_20", "sma_50", "ema_12", "rsi_14", "macd")
 
 
 @dataclass(frozen=True)
@@ -137,21 +141,42 @@ def _rsi_word(screen: Screen, rsi: float | None) -> str | None:
 def _show_chart(screen: Screen, choice: Choice, bars: pa.Table, fired: pa.Table) -> None:
     has_adjusted = "adjusted" in bars["price_basis"].to_pylist()
     on_basis = choice.adjusted or not has_adjusted
-    overlays = [name for name in OVERLAYS if on_basis and has_values(bars, name)]
+    wanted = _choose_indicators() if any(has_values(bars, name) for name in INDICATORS) else []
+    overlays = [name for name in OVERLAYS if on_basis and name in wanted and has_values(bars, OVERLAYS[name].columns[0])]
     st.markdown(_legend(bars, overlays, choice, _basis_note(has_adjusted, on_basis)))
     thresholds = screen.settings.analytics.alert_thresholds
     visible = _visible(bars, choice.span)
-    drawing = Drawing(screen.palette, thresholds, on_basis, tuple(overlays), choice.is_intraday, visible)
+    panes = tuple(name for name in INDICATOR_PANES if name in wanted)
+    drawing = Drawing(screen.palette, thresholds, on_basis, tuple(overlays), panes, choice.is_intraday, visible)
     draw_chart(build_panes(bars, fired, drawing), f"{choice} {screen.palette.background}", visible)
+
+
+def _choose_indicators() -> list[str]:
+    """Which of `_INDICATORS` the chart shows; it stays for the session and is in the address."""
+    return st.pills(
+        "Indicators",
+        list(_INDICATORS),
+        default=list(_SHOWN_AT_FIRST),
+        selection_mode="multi",
+        format_func=_INDICATORS.__getitem__,
+        key="indicators",
+        bind="query-params",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
 
 
 def _legend(bars: pa.Table, overlays: list[str], choice: Choice, note: str) -> str:
     """Over the chart: the overlays in their colours with their last values; below, which bars, and the price basis."""
     last = bars.slice(bars.num_rows - 1).to_pylist()[0]
-    lines = [f":{color}[**{label}** {price(last[name])}]" for name in overlays for label, color in [OVERLAYS[name]]]
+    lines = [f":{each.named}[**{each.label}** {_values(each, last)}]" for each in (OVERLAYS[name] for name in overlays)]
     derived_from = set(bars["derived_from"].to_pylist())
     shown = bars_text(choice.interval, derived_from, last["ts"], is_closed=last["is_closed"])
     return "  \n".join([*filter(None, [" &ensp; ".join(lines)]), f":small[:gray[{shown}; {note}]]"])
+
+
+def _values(overlay: Overlay, bar: Mapping[str, Any]) -> str:
+    return " – ".join(price(bar[column]) for column in overlay.columns)
 
 
 def _visible(bars: pa.Table, span: str) -> int:

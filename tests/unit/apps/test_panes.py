@@ -9,11 +9,19 @@ import pyarrow.compute as pc
 import pytest
 from market_snapshot import alert_table, indicator_table, stock_bars, weekly_bars, without_indicators
 
-from apps.dashboard.panes import OVERLAYS, Drawing, build_panes, has_values
+from apps.dashboard.panes import INDICATOR_PANES, OVERLAYS, Drawing, build_panes, has_values
 from apps.dashboard.theme import DARK, LIGHT
-from tickhouse.settings import AlertThresholds
+from tickhouse.settings import INDICATORS, AlertThresholds
 
-DRAWING = Drawing(LIGHT, AlertThresholds(), adjusted=True, overlays=tuple(OVERLAYS), is_intraday=False, visible_bars=252)
+DRAWING = Drawing(
+    LIGHT,
+    AlertThresholds(),
+    adjusted=True,
+    overlays=tuple(OVERLAYS),
+    panes=tuple(INDICATOR_PANES),
+    is_intraday=False,
+    visible_bars=252,
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +74,32 @@ def test_only_moves_within_the_bars_are_marked_and_a_long_range_shows_the_large_
     assert all(marker["time"] >= recent["ts"][0].as_py().timestamp() for marker in markers(recent, 100))
 
 
+def test_each_indicator_asked_for_has_a_pane_of_its_own(bars: pa.Table, alerts: pa.Table) -> None:
+    titles = [pane.get("title") for pane in build_panes(bars, alerts, DRAWING)]
+    assert titles == [None, "Volume", "RSI 14", "MACD 12, 26, 9", "ATR 14"]
+    alone = build_panes(bars, alerts, replace(DRAWING, panes=("atr_14",), overlays=()))
+    assert [pane.get("title") for pane in alone] == [None, "Volume", "ATR 14"]
+    assert alone[2]["series"][0]["data"][-1]["value"] == bars["atr_14"][-1].as_py()
+
+
+def test_macd_is_drawn_with_its_signal_over_a_histogram_of_two_colours(bars: pa.Table, alerts: pa.Table) -> None:
+    pane = build_panes(bars, alerts, replace(DRAWING, panes=("macd",)))[2]
+    columns = ("macd_histogram", "macd", "macd_signal")
+    for series, column in zip(pane["series"], columns, strict=True):
+        assert [point.get("value") for point in series["data"]] == bars[column].to_pylist()
+    histogram = [point for point in pane["series"][0]["data"] if "value" in point]
+    assert {(point["value"] >= 0, point["color"]) for point in histogram} == {(True, LIGHT.up_faint), (False, LIGHT.down_faint)}
+
+
+def test_bollinger_bands_are_two_lines_over_the_prices(bars: pa.Table, alerts: pa.Table) -> None:
+    _candles, lower, upper = build_panes(bars, alerts, replace(DRAWING, overlays=("bollinger",)))[0]["series"]
+    for line, column in ((lower, "bollinger_lower_20"), (upper, "bollinger_upper_20")):
+        assert [point.get("value") for point in line["data"]] == bars[column].to_pylist()
+
+
 def test_an_indicator_without_values_takes_no_pane(bars: pa.Table) -> None:
     plain = without_indicators(bars)
-    assert not any(has_values(plain, name) for name in (*OVERLAYS, "rsi_14"))
+    assert not any(has_values(plain, name) for name in INDICATORS)
     panes = build_panes(plain, alert_table(bars).slice(0, 0), replace(DRAWING, overlays=()))
     assert [pane.get("title") for pane in panes] == [None, "Volume"]
     assert [len(pane["series"]) for pane in panes] == [1, 1]
@@ -84,7 +115,7 @@ def test_a_bar_that_is_not_closed_is_drawn_faint(alerts: pa.Table) -> None:
 
 def test_a_single_bar_is_a_chart(bars: pa.Table, alerts: pa.Table) -> None:
     panes = build_panes(bars.slice(bars.num_rows - 1), alerts, DRAWING)
-    assert [len(series["data"]) for series in panes[-1]["series"]] == [1, 1, 1]
+    assert [[len(series["data"]) for series in pane["series"]] for pane in panes[2:]] == [[1, 1, 1], [1, 1, 1], [1]]
 
 
 def test_a_palette_colours_every_part(bars: pa.Table, alerts: pa.Table) -> None:
