@@ -40,7 +40,7 @@ def run_benchmark(
         print(error, file=sys.stderr)
         return 1
     print_table(f"{options.count:,} {amount.unit}: {amount.subject}", figures, ratios)
-    if options.case is None and options.runs >= FEWEST_RUNS:
+    if options.case is None and options.count == amount.count and options.runs >= FEWEST_RUNS:
         print(f"written: {write_results(name, figures, ratios).relative_to(Path.cwd())}")
     return 0
 

@@ -39,101 +39,114 @@ _ALPHA_12, _ALPHA_26, _ALPHA_9 = 2.0 / 13.0, 2.0 / 27.0, 2.0 / 10.0
 
 def advance(series, high, low, close, volume, state):
     """See `transform.indicators.kernel.advance`."""
-    outputs = np.full((15, close.size), np.nan)
-    carried = np.empty((4, close.size))
+    outputs, carried = np.empty((15, close.size)), np.empty((4, close.size))
     for i in range(close.size):
-        of = state[series[i]]
-        _take_bar(of, high[i], low[i], close[i])
-        _note_recursions(of, outputs, i)
-        _note_windows(of, volume[i], outputs, i)
-        carried[0, i], carried[1, i], carried[2, i], carried[3, i] = of[_NUMBER], of[_FAST], of[_GAIN], of[_LOSS]
+        of = series[i] * STATE_WIDTH
+        if state[of + _NUMBER] < 50.0:
+            for output in range(15):
+                outputs[output, i] = np.nan
+        _take_bar(state, of, high[i], low[i], close[i])
+        _note_recursions(state, of, outputs, i)
+        _note_windows(state, of, volume[i], outputs, i)
+        carried[0, i], carried[1, i], carried[2, i], carried[3, i] = (
+            state[of + _NUMBER],
+            state[of + _FAST],
+            state[of + _GAIN],
+            state[of + _LOSS],
+        )
     return outputs, carried
 
 
 def restore(series, close, volume, recursions, state):
     """See `transform.indicators.kernel.restore`."""
     for begin in range(0, close.size, 50):
-        of, stored = state[series[begin]], recursions[begin // 50]
+        of, stored = series[begin] * STATE_WIDTH, recursions[begin // 50]
         last = begin + 49
-        of[_NUMBER], of[_FAST], of[_GAIN], of[_LOSS] = stored[0], stored[1], stored[2], stored[3]
-        of[_EMA12], of[_EMA26], of[_SIGNAL9], of[_RANGE] = stored[4], stored[5], stored[6], stored[7]
-        of[_CLOSE] = close[last]
+        state[of + _NUMBER], state[of + _FAST], state[of + _GAIN], state[of + _LOSS] = stored[0], stored[1], stored[2], stored[3]
+        state[of + _EMA12], state[of + _EMA26], state[of + _SIGNAL9], state[of + _RANGE] = (
+            stored[4],
+            stored[5],
+            stored[6],
+            stored[7],
+        )
+        state[of + _CLOSE] = close[last]
         for i in range(begin, last + 1):
             at = np.int64(stored[0]) - 1 - (last - i)
-            of[_CLOSES_50 + at % 50] = close[i]
-            of[_CLOSES_20 + at % 20] = close[i]
-            of[_VOLUMES_20 + at % 20] = volume[i]
+            state[of + _CLOSES_50 + at % 50] = close[i]
+            state[of + _CLOSES_20 + at % 20] = close[i]
+            state[of + _VOLUMES_20 + at % 20] = volume[i]
             if i > begin:
-                of[_RETURNS_20 + at % 20] = close[i] / close[i - 1] - 1.0
-        of[_VOLUME_MEAN] = _sum_20(of, _VOLUMES_20) / 20.0
+                state[of + _RETURNS_20 + at % 20] = close[i] / close[i - 1] - 1.0
+        state[of + _VOLUME_MEAN] = _sum_20(state, of, _VOLUMES_20) / 20.0
 
 
-@njit(cache=True, nogil=True)
-def _take_bar(of, high, low, close):
+@njit(cache=True, nogil=True, error_model="numpy")
+def _take_bar(state, of, high, low, close):
     """Advance the recursions by a bar, and put its close and return into their windows."""
-    of[_NUMBER] += 1.0
-    number, before = of[_NUMBER], of[_CLOSE]
+    state[of + _NUMBER] += 1.0
+    number, before = state[of + _NUMBER], state[of + _CLOSE]
     at = np.int64(number) - 1
-    of[_EMA12] = _next_ema(number, 12.0, _ALPHA_12, of[_EMA12], close)
-    of[_EMA26] = _next_ema(number, 26.0, _ALPHA_26, of[_EMA26], close)
+    state[of + _EMA12] = _next_ema(number, 12.0, _ALPHA_12, state[of + _EMA12], close)
+    state[of + _EMA26] = _next_ema(number, 26.0, _ALPHA_26, state[of + _EMA26], close)
     if number > 14.0:  # MACD's own fast EMA, which TA-Lib seeds together with the slow one, at bar 26 from bars 15 to 26
-        of[_FAST] = _next_ema(number - 14.0, 12.0, _ALPHA_12, of[_FAST], close)
+        state[of + _FAST] = _next_ema(number - 14.0, 12.0, _ALPHA_12, state[of + _FAST], close)
     if number >= 26.0:
-        of[_SIGNAL9] = _next_ema(number - 25.0, 9.0, _ALPHA_9, of[_SIGNAL9], of[_FAST] - of[_EMA26])
+        state[of + _SIGNAL9] = _next_ema(
+            number - 25.0, 9.0, _ALPHA_9, state[of + _SIGNAL9], state[of + _FAST] - state[of + _EMA26]
+        )
     if number > 1.0:
         change = close - before
-        of[_GAIN] = _next_wilder(number, of[_GAIN], max(change, 0.0))
-        of[_LOSS] = _next_wilder(number, of[_LOSS], max(-change, 0.0))
-        of[_RANGE] = _next_wilder(number, of[_RANGE], max(high, before) - min(low, before))
-        of[_RETURNS_20 + at % 20] = close / before - 1.0
-    of[_CLOSES_50 + at % 50] = close
-    of[_CLOSES_20 + at % 20] = close
-    of[_CLOSE] = close
+        state[of + _GAIN] = _next_wilder(number, state[of + _GAIN], max(change, 0.0))
+        state[of + _LOSS] = _next_wilder(number, state[of + _LOSS], max(-change, 0.0))
+        state[of + _RANGE] = _next_wilder(number, state[of + _RANGE], max(high, before) - min(low, before))
+        state[of + _RETURNS_20 + at % 20] = close / before - 1.0
+    state[of + _CLOSES_50 + at % 50] = close
+    state[of + _CLOSES_20 + at % 20] = close
+    state[of + _CLOSE] = close
 
 
-@njit(cache=True, nogil=True)
-def _note_recursions(of, outputs, i):
-    number = of[_NUMBER]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _note_recursions(state, of, outputs, i):
+    number = state[of + _NUMBER]
     if number >= 12.0:
-        outputs[_EMA_12, i] = of[_EMA12]
+        outputs[_EMA_12, i] = state[of + _EMA12]
     if number >= 15.0:
-        outputs[_ATR, i] = of[_RANGE]
-        moved = of[_GAIN] + of[_LOSS]
-        if moved > 0.0:
-            outputs[_RSI, i] = 100.0 * (of[_GAIN] / moved)
+        outputs[_ATR, i] = state[of + _RANGE]
+        moved = state[of + _GAIN] + state[of + _LOSS]
+        outputs[_RSI, i] = 100.0 * (state[of + _GAIN] / moved) if moved > 0.0 else np.nan
     if number >= 26.0:
-        outputs[_EMA_26, i] = of[_EMA26]
+        outputs[_EMA_26, i] = state[of + _EMA26]
     if number >= 34.0:
-        macd = of[_FAST] - of[_EMA26]
+        macd = state[of + _FAST] - state[of + _EMA26]
         outputs[_MACD, i] = macd
-        outputs[_SIGNAL, i] = of[_SIGNAL9]
-        outputs[_HISTOGRAM, i] = macd - of[_SIGNAL9]
+        outputs[_SIGNAL, i] = state[of + _SIGNAL9]
+        outputs[_HISTOGRAM, i] = macd - state[of + _SIGNAL9]
 
 
-@njit(cache=True, nogil=True)
-def _note_windows(of, volume, outputs, i):
-    number = of[_NUMBER]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _note_windows(state, of, volume, outputs, i):
+    number = state[of + _NUMBER]
     at = np.int64(number) - 1
-    of[_VOLUMES_20 + at % 20] = volume
+    state[of + _VOLUMES_20 + at % 20] = volume
     if number >= 2.0:
-        outputs[_CHANGE, i] = of[_RETURNS_20 + at % 20] * 100.0
+        outputs[_CHANGE, i] = state[of + _RETURNS_20 + at % 20] * 100.0
     if number >= 20.0:
-        mean = _sum_20(of, _CLOSES_20) / 20.0
-        spread = 2.0 * math.sqrt(_squares_20(of, _CLOSES_20, mean) / 20.0)
+        mean = _sum_20(state, of, _CLOSES_20) / 20.0
+        spread = 2.0 * math.sqrt(_squares_20(state, of, _CLOSES_20, mean) / 20.0)
         outputs[_SMA_20, i] = mean
         outputs[_UPPER, i] = mean + spread
         outputs[_LOWER, i] = mean - spread
         if number >= 21.0:
-            outputs[_PRIOR_MEAN_VOLUME, i] = of[_VOLUME_MEAN]
-            mean_return = _sum_20(of, _RETURNS_20) / 20.0
-            outputs[_VOLATILITY, i] = math.sqrt(_squares_20(of, _RETURNS_20, mean_return) / 19.0)
-        of[_VOLUME_MEAN] = _sum_20(of, _VOLUMES_20) / 20.0
-        outputs[_MEAN_VOLUME, i] = of[_VOLUME_MEAN]
+            outputs[_PRIOR_MEAN_VOLUME, i] = state[of + _VOLUME_MEAN]
+            mean_return = _sum_20(state, of, _RETURNS_20) / 20.0
+            outputs[_VOLATILITY, i] = math.sqrt(_squares_20(state, of, _RETURNS_20, mean_return) / 19.0)
+        state[of + _VOLUME_MEAN] = _sum_20(state, of, _VOLUMES_20) / 20.0
+        outputs[_MEAN_VOLUME, i] = state[of + _VOLUME_MEAN]
     if number >= 50.0:
-        outputs[_SMA_50, i] = _sum_50(of) / 50.0
+        outputs[_SMA_50, i] = _sum_50(state, of) / 50.0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _next_ema(number, length, alpha, average, value):
     """An EMA that is seeded with the mean of its first `length` values, as TA-Lib's is; their sum before."""
     if number > length:
@@ -143,7 +156,7 @@ def _next_ema(number, length, alpha, average, value):
     return average + value
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _next_wilder(number, average, value):
     """Wilder's smoothing over 14 changes (New Concepts in Technical Trading Systems, 1978); their sum before bar 15."""
     if number > 15.0:
@@ -156,35 +169,35 @@ def _next_wilder(number, average, value):
 # Four sums side by side are four times as quick as one, and still in one order on every machine.
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _sum_20(of, ring):
-    a, b, c, d = of[ring], of[ring + 1], of[ring + 2], of[ring + 3]
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _sum_20(state, of, ring):
+    a, b, c, d = state[of + ring], state[of + ring + 1], state[of + ring + 2], state[of + ring + 3]
     for k in range(ring + 4, ring + 20, 4):
-        a += of[k]
-        b += of[k + 1]
-        c += of[k + 2]
-        d += of[k + 3]
+        a += state[of + k]
+        b += state[of + k + 1]
+        c += state[of + k + 2]
+        d += state[of + k + 3]
     return (a + b) + (c + d)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _sum_50(of):
-    a, b, c, d = 0.0, 0.0, of[_CLOSES_50 + 48], of[_CLOSES_50 + 49]
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _sum_50(state, of):
+    a, b, c, d = 0.0, 0.0, state[of + _CLOSES_50 + 48], state[of + _CLOSES_50 + 49]
     for k in range(_CLOSES_50, _CLOSES_50 + 48, 4):
-        a += of[k]
-        b += of[k + 1]
-        c += of[k + 2]
-        d += of[k + 3]
+        a += state[of + k]
+        b += state[of + k + 1]
+        c += state[of + k + 2]
+        d += state[of + k + 3]
     return (a + b) + (c + d)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _squares_20(of, ring, mean):
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _squares_20(state, of, ring, mean):
     """The sum of the window's squared deviations from `mean`."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     for k in range(ring, ring + 20, 4):
-        a += (of[k] - mean) * (of[k] - mean)
-        b += (of[k + 1] - mean) * (of[k + 1] - mean)
-        c += (of[k + 2] - mean) * (of[k + 2] - mean)
-        d += (of[k + 3] - mean) * (of[k + 3] - mean)
+        a += (state[of + k] - mean) * (state[of + k] - mean)
+        b += (state[of + k + 1] - mean) * (state[of + k + 1] - mean)
+        c += (state[of + k + 2] - mean) * (state[of + k + 2] - mean)
+        d += (state[of + k + 3] - mean) * (state[of + k + 3] - mean)
     return (a + b) + (c + d)

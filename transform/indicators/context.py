@@ -112,8 +112,8 @@ def _recursions(
     ).to_arrow_table()
     if rows.num_rows < place.num_rows:
         raise MissingStateError(
-            f"{place.num_rows - rows.num_rows} bars have no row in int_indicator, though they are no newer than it: "
-            "`tickhouse build --full-refresh` computes it anew"
+            f"{place.num_rows - rows.num_rows} bars that are no news have no row in int_indicator: something took it away. "
+            "Remove the table from the warehouse, and the next `tickhouse build` computes it anew"
         )
     return np.stack([rows[name].cast(pa.float64()).fill_null(np.nan).to_numpy() for name in RECURSIONS], axis=1)
 

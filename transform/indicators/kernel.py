@@ -66,7 +66,7 @@ def advance(series: Places, high: Floats, low: Floats, close: Floats, volume: Fl
     that do not fit together.
     """
     _check(series, state, high, low, close, volume)
-    outputs, carried = _compiled_advance()(series, high, low, close, volume, state)
+    outputs, carried = _compiled_advance()(series, high, low, close, volume, state.reshape(-1))
     return outputs, carried
 
 
@@ -80,7 +80,7 @@ def restore(series: Places, close: Floats, volume: Floats, recursions: Floats, s
     _check(series, state, close, volume)
     if recursions.shape != (close.size // WINDOW_BARS, len(RECURSIONS)) or close.size % WINDOW_BARS:
         raise ValueError(f"{close.size} bars and recursions of the shape {recursions.shape} are not {WINDOW_BARS} bars a series")
-    _compiled_restore()(series, close, volume, recursions, state)
+    _compiled_restore()(series, close, volume, recursions, state.reshape(-1))
 
 
 def load_compiled_code() -> None:
@@ -103,15 +103,17 @@ def _check(series: Places, state: Floats, *columns: Floats) -> None:
 _COLUMN = types.Array(types.float64, 1, "C", readonly=True)
 _PLACES = types.Array(types.int64, 1, "C", readonly=True)
 _STORED = types.Array(types.float64, 2, "C", readonly=True)
-_STATE = types.Array(types.float64, 2, "C")
+_STATE = types.Array(types.float64, 1, "C")
 
 
 @cache
 def _compiled_advance() -> Any:
     signature = types.UniTuple(types.Array(types.float64, 2, "C"), 2)(_PLACES, *[_COLUMN] * 4, _STATE)
-    return njit(signature, cache=True, nogil=True)(arithmetic.advance)
+    return njit(signature, cache=True, nogil=True, error_model="numpy")(arithmetic.advance)
 
 
 @cache
 def _compiled_restore() -> Any:
-    return njit(types.void(_PLACES, _COLUMN, _COLUMN, _STORED, _STATE), cache=True, nogil=True)(arithmetic.restore)
+    return njit(types.void(_PLACES, _COLUMN, _COLUMN, _STORED, _STATE), cache=True, nogil=True, error_model="numpy")(
+        arithmetic.restore
+    )

@@ -16,7 +16,8 @@ from transform.indicators.rows import INDICATOR_SCHEMA, NUMBERS, in_order_of_tim
 CHUNK_ROWS = 500_000
 """A chunk is a range of time of about so many bars, some 100 MB with what is computed of it: memory is bounded by two."""
 
-_PASS_ROWS = 61_440  # half of DuckDB's row group: what is computed in one go stays near the processor
+ROW_GROUP_ROWS = 122_880
+"""DuckDB's row group: pieces of just this size are written by several threads at once."""
 
 _COLUMNS = ", ".join(("symbol", "interval", "ts", *NUMBERS))
 
@@ -31,15 +32,24 @@ def all_indicators(session: duckdb.DuckDBPyConnection, bars: duckdb.DuckDBPyRela
 
 def _batches(chunks: Iterator[pa.Table], change_seq: int) -> Iterator[pa.RecordBatch]:
     known, state = _Series(), new_state(0)
-    for chunk in chunks:
-        bars = in_order_of_time(chunk)
+    for bars in _row_groups(chunks):
         series = known.numbers(bars)
         state = np.concatenate((state, new_state(len(known) - len(state))))
         high, low, close, volume = (bars[name].to_numpy() for name in NUMBERS)
-        for begin in range(0, bars.num_rows, _PASS_ROWS):
-            at = slice(begin, begin + _PASS_ROWS)
-            outputs, carried = advance(series[at], high[at], low[at], close[at], volume[at], state)
-            yield indicator_rows(bars.slice(begin, _PASS_ROWS), outputs, carried, change_seq)
+        outputs, carried = advance(series, high, low, close, volume, state)
+        yield indicator_rows(bars, outputs, carried, change_seq)
+
+
+def _row_groups(chunks: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The bars cut into pieces of exactly `ROW_GROUP_ROWS` but for the last, each in the order of time."""
+    rest: list[pa.Table] = []
+    for chunk in chunks:
+        bars = pa.concat_tables([*rest, in_order_of_time(chunk)]).combine_chunks()
+        whole = bars.num_rows - bars.num_rows % ROW_GROUP_ROWS
+        for begin in range(0, whole, ROW_GROUP_ROWS):
+            yield bars.slice(begin, ROW_GROUP_ROWS)
+        rest = [bars.slice(whole)]
+    yield from rest
 
 
 def _chunks(session: duckdb.DuckDBPyConnection, bars: duckdb.DuckDBPyRelation) -> Iterator[pa.Table]:

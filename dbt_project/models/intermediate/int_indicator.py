@@ -7,6 +7,9 @@ def model(dbt, session):
         incremental_strategy="delete+insert",
         unique_key=["symbol", "interval", "ts"],
         on_schema_change="fail",
+        # What a random walk gives does not compress: trying takes a fifth of the time and saves as much of the space.
+        pre_hook="set disabled_compression_methods = 'alp,alprd'",
+        post_hook="reset disabled_compression_methods",
     )
 
     from transform.indicators.incremental import changed_indicators
