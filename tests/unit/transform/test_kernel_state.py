@@ -103,7 +103,7 @@ def test_a_volume_that_is_no_number_spoils_the_means_it_is_in_and_nothing_else(b
         np.testing.assert_array_equal(ours[name][spared], expected[name][spared])
 
 
-@pytest.mark.parametrize("bad", [-5.0, np.nan])
+@pytest.mark.parametrize("bad", [0.0, -5.0, np.nan])
 def test_a_price_validation_would_refuse_spoils_windows_only_while_it_is_in_them(bad: float) -> None:
     """Averages that remember for ever cannot forget a NaN; windows can, and what knows no price is spared."""
     clean = of_closes(np.linspace(50, 60, 120))
