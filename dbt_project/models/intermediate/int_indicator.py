@@ -8,8 +8,9 @@ def model(dbt, session):
         unique_key=["symbol", "interval", "ts"],
         on_schema_change="fail",
         # What a random walk gives does not compress: trying takes a fifth of the time and saves as much of the space.
-        pre_hook="set disabled_compression_methods = 'alp,alprd'",
-        post_hook="reset disabled_compression_methods",
+        # Outside of the transaction: within one, dbt would not see the rows, which it writes on another connection.
+        pre_hook={"sql": "set disabled_compression_methods = 'alp,alprd'", "transaction": False},
+        post_hook={"sql": "reset disabled_compression_methods", "transaction": False},
     )
 
     from transform.indicators.incremental import changed_indicators
