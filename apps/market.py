@@ -70,11 +70,6 @@ def published_bars(snapshot: Snapshot) -> int:
     return 0 if mart is None else mart.rows
 
 
-def derived_bars(snapshot: Snapshot) -> int:
-    """How many of these were derived from finer ones: all but the landed bars that are current."""
-    return published_bars(snapshot) - snapshot.manifest.balance.current
-
-
 def newest_bars(snapshot: Snapshot, selection: Selection, limit: int) -> pa.Table:
     """The last `limit` of the selected bars with their indicators, oldest first."""
     where, bound = _where(selection)

@@ -46,13 +46,14 @@ def run_build(settings: Settings, on_stage: Report | None = None) -> BuildReport
         report(f"built {len(models)} models and tests")
         before = latest_number(storage)
         manifest = publish_warehouse(settings, storage)
-    bars, alerts = manifest.marts[FCT_INDICATOR].rows, manifest.marts[FCT_ALERT].rows
-    report(
-        f"nothing new: snapshot {manifest.number} stays"
-        if manifest.number == before
-        else f"published snapshot {manifest.number} with {bars:,} bars and {alerts:,} alerts"
-    )
+    report(f"nothing new: snapshot {manifest.number} stays" if manifest.number == before else _published_text(manifest))
     return BuildReport(validation, models, manifest)
+
+
+def _published_text(manifest: Manifest) -> str:
+    bars, alerts = manifest.marts[FCT_INDICATOR].rows, manifest.marts[FCT_ALERT].rows
+    derived = f", {manifest.derived_bars:,} of them derived" if manifest.derived_bars else ""
+    return f"published snapshot {manifest.number} with {alerts:,} alerts of {bars:,} bars{derived}"
 
 
 def validate(settings: Settings, storage: Storage) -> ValidationOutcome:

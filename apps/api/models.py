@@ -244,7 +244,7 @@ class Alert(BaseModel):
     threshold: float | None = Field(description="What it was measured against.")
 
 
-class SymbolSummary(Answer, Description):
+class SymbolSummary(Description, Answer):
     """One symbol at a glance; nulls and empty lists where there is no data yet."""
 
     symbol: Symbol

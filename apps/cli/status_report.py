@@ -62,6 +62,7 @@ def status_json(status: Status, now: datetime) -> dict[str, Any]:
             "age_seconds": (now - manifest.published_at).total_seconds(),
             "rows": {name: mart.rows for name, mart in manifest.marts.items()},
             **manifest.balance.model_dump(),
+            "derived": manifest.derived_bars,
         },
     }
 
@@ -124,12 +125,13 @@ def _snapshot_lines(manifest: Manifest | None, now: datetime) -> list[str]:
     if manifest is None:
         return ["Nothing is published yet: `tickhouse build` does it, or Dagster by itself."]
     balance = manifest.balance
+    derived = f" {manifest.derived_bars:,} coarser bars are derived from them." if manifest.derived_bars else ""
     marts = ", ".join(f"{mart.rows:,} in {name}" for name, mart in manifest.marts.items())
     return [
         f"Snapshot {manifest.number}, published {manifest.published_at:%Y-%m-%d %H:%M:%S} UTC "
         f"({seconds_text(now - manifest.published_at)} ago): {marts}.",
         f"Of {balance.landed:,} landed rows, {balance.current:,} are current, {balance.superseded:,} superseded "
-        f"by corrections, {balance.quarantined:,} in quarantine.",
+        f"by corrections, {balance.quarantined:,} in quarantine.{derived}",
     ]
 
 

@@ -77,8 +77,8 @@ def show_instruments(instruments: pa.Table, palette: Palette, *, height: Height 
     frame["interval"] = frame["interval"].where(landed, frame["interval"] + f" {DERIVED}")
     columns = {
         "symbol": st.column_config.TextColumn("Symbol", pinned=True),
-        "name": st.column_config.TextColumn("Name"),
-        "exchange": st.column_config.TextColumn("Exchange"),
+        "name": st.column_config.TextColumn("Name", width=200),
+        "exchange": st.column_config.TextColumn("Exchange", width=120),
         "country": st.column_config.TextColumn("Country", width="small", help="ISO 3166"),
         "currency": st.column_config.TextColumn("Currency", width="small", help="ISO 4217"),
         "interval": st.column_config.TextColumn("Interval", width="small"),

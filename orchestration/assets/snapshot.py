@@ -19,4 +19,5 @@ def published_snapshot(platform: Platform) -> dg.MaterializeResult:
     with build_lock(settings):
         manifest = publish_warehouse(settings, platform.storage())
     rows = {f"{name}_rows": mart.rows for name, mart in manifest.marts.items()}
-    return dg.MaterializeResult(metadata={"snapshot": manifest.number, **rows, **manifest.balance.model_dump()})
+    figures = {"snapshot": manifest.number, **rows, **manifest.balance.model_dump(), "derived": manifest.derived_bars}
+    return dg.MaterializeResult(metadata=figures)

@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from tickhouse.storage import Storage
+from transform.marts import FCT_INDICATOR
 
 MANIFESTS = "published/manifests"
 SCHEMA_VERSION = 1
@@ -58,6 +59,12 @@ class Manifest(_Record):
     watermark: dict[str, int]
     balance: Balance
     marts: dict[str, PublishedMart]
+
+    @property
+    def derived_bars(self) -> int:
+        """How many of the published bars did not land but were derived from finer ones: all that `balance` does not hold."""
+        bars = self.marts.get(FCT_INDICATOR)
+        return 0 if bars is None else bars.rows - self.balance.current
 
 
 def manifest_name(number: int) -> str:

@@ -11,7 +11,7 @@ from apps.api.dependencies import Pinned, snapshot_info
 from apps.api.errors import errors_of
 from apps.api.models import Health, Service, Stats
 from apps.api.parameters import NoQuery
-from apps.market import alerts_by_rule, derived_bars, intervals_of, published_bars, totals
+from apps.market import alerts_by_rule, intervals_of, published_bars, totals
 from transform.snapshot.read import Snapshot
 
 router = APIRouter(tags=["service"], responses=errors_of())
@@ -54,7 +54,7 @@ def health_of(snapshot: Snapshot | None, now: datetime) -> Health:
     if snapshot is None or bars == 0:
         message = "No bars have been published yet: start the pipeline with `tickhouse demo`, or wait for its first build."
         return Health(snapshot=info, status="waiting for data", message=message, snapshot_age_seconds=age, bars=0, derived_bars=0)
-    derived = derived_bars(snapshot)
+    derived = snapshot.manifest.derived_bars
     message = f"Serving {bars:,} bars" + (f", {derived:,} of them derived from finer ones." if derived else ".")
     return Health(snapshot=info, status="ok", message=message, snapshot_age_seconds=age, bars=bars, derived_bars=derived)
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 from lake import BEGUN_AT, Lake, bar
+from market_snapshot import publish_bars, stock_bars, weekly_bars
 from rich.console import Console
 
 from apps.cli.demo.plan import demo_settings, held_folder
@@ -168,6 +169,16 @@ def test_json_says_the_same_to_programs(lake: Lake, capsys: pytest.CaptureFixtur
     assert told["kafka_unknown"].startswith("no broker answers")
     [partition] = told["partitions"]
     assert (partition["topic"], partition["landed"], partition["lag"], partition["last_slot"]["rows"]) == ("bars", 2, None, 2)
+
+
+def test_derived_bars_are_told_apart_from_landed_ones(lake: Lake) -> None:
+    daily = stock_bars().query("symbol == 'FB'")
+    publish_bars(lake.storage, pd.concat([daily, weekly_bars(daily)]))
+    land_bars(lake, 1)
+    status = read_status(lake.storage, KafkaSide())
+    assert "Of 196 landed rows, 196 are current" in text_of(status)
+    assert "42 coarser bars are derived from them." in text_of(status)
+    assert status_json(status, datetime.now(UTC))["snapshot"]["derived"] == 42
 
 
 def test_beside_a_running_demo_its_folder_is_named(settings: Settings) -> None:
