@@ -13,7 +13,7 @@ from engines import ADAPTERS, OfflineProject
 from sqlglot import exp
 
 from tickhouse.settings import Settings
-from transform.dbt import ensure_manifest
+from transform.dbt import PROJECT, ensure_manifest
 
 # Each was called on Trino 476. Athena's third engine is Trino too, and lists them all.
 KNOWN_FUNCTIONS = {
@@ -90,6 +90,13 @@ def test_models_have_one_name_one_contract_and_one_page_on_every_engine(
         same = ("description", "columns", "contract", "group", "access") if node["resource_type"] == "model" else ()
         for part in same:
             assert json.loads(json.dumps(here[name][part], default=str)) == node[part], f"{name}: {part}"
+
+
+def test_each_python_model_has_a_twin() -> None:
+    on_duckdb, on_trino = PROJECT / "models_duckdb", PROJECT / "models_trino"
+    twins = {path.relative_to(on_trino).with_suffix(".py") for path in on_trino.rglob("*.sql")}
+    assert {path.relative_to(on_duckdb) for path in on_duckdb.rglob("*.py")} == twins != set()
+    assert [*(PROJECT / "models").rglob("*.py")] == []
 
 
 def test_no_model_here_is_python(project: OfflineProject) -> None:

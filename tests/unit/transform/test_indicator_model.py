@@ -23,7 +23,7 @@ from bar_series import computed, of_closes
 import dbt_project
 from transform.indicators.kernel import OUTPUTS
 
-MODEL = runpy.run_path(str(Path(dbt_project.__file__).parent / "models" / "intermediate" / "int_indicator.py"))["model"]
+MODEL = runpy.run_path(str(Path(dbt_project.__file__).parent / "models_duckdb" / "intermediate" / "int_indicator.py"))["model"]
 COLUMNS = (
     "symbol varchar, interval varchar, ts timestamptz, basis_high double, basis_low double, basis_close double, volume double"
 )
