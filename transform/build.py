@@ -65,7 +65,7 @@ def validate(settings: Settings, storage: Storage) -> ValidationOutcome:
 def model(settings: Settings, storage: Storage) -> list[NodeResult]:
     """Register validated slots and run dbt; hold `build_lock`. Raises DbtError naming what failed."""
     build = begin_build(settings, storage)
-    results = build_models(settings, full_refresh_from="int_indicator" if build.is_full_refresh else None)
+    results = build_models(settings, full_refresh_from="int_derived_bar" if build.is_full_refresh else None)
     if failure := failure_text(results):
         raise DbtError(failure)
     finish_build(settings, build)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
+import dbt_project
 from ingestion.chain.slot import Chain
 from ingestion.chain.walk import find_chains, read_genesis
 from tickhouse.settings import Settings
@@ -17,6 +20,8 @@ from tickhouse.storage import Storage
 from transform.indicators import kernel
 from transform.progress import ModelProgress, note_progress
 from transform.validation.record import ValidationRecord, walk_records
+
+_INSTRUMENTS = Path(dbt_project.__file__).parent / "seeds" / "instrument.csv"
 
 _TABLES = """
 create schema if not exists landing;
@@ -43,6 +48,7 @@ create table if not exists control.build (
     fingerprint varchar not null,
     is_full_refresh boolean not null
 );
+alter table control.build add column if not exists derived_intervals varchar[];
 create table if not exists control.alert_threshold (rule varchar, severity varchar, threshold double);
 """
 
@@ -80,8 +86,8 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 def begin_build(settings: Settings, storage: Storage) -> Build:
     """Give the build its number, and register the slots validated since the last one, all in one transaction.
 
-    Indicators start anew when the kernel, the chosen indicators or the thresholds are not those of the last
-    build that finished: stored state and alerts would be another's.
+    Derived bars and indicators start anew when the kernel, the chosen indicators, the thresholds, the derived intervals or
+    the instruments' time zones are not those of the last build that finished: what is stored would be another's.
     """
     with open_warehouse(settings) as connection:
         connection.execute("begin")
@@ -93,8 +99,14 @@ def begin_build(settings: Settings, storage: Storage) -> Build:
         ).fetchone()
         is_full_refresh = last is not None and last[0] != fingerprint
         connection.execute(
-            "insert into control.build values (?, now(), null, ?, ?, ?)",
-            [build_seq, list(settings.analytics.computed), fingerprint, is_full_refresh],
+            "insert into control.build values (?, now(), null, ?, ?, ?, ?)",
+            [
+                build_seq,
+                list(settings.analytics.computed),
+                fingerprint,
+                is_full_refresh,
+                list(settings.analytics.derived_intervals),
+            ],
         )
         connection.execute("delete from control.alert_threshold")
         connection.executemany("insert into control.alert_threshold values (?, ?, ?)", alert_thresholds(settings))
@@ -162,7 +174,16 @@ def _topic_begun_at(connection: duckdb.DuckDBPyConnection, storage: Storage, cha
 
 
 def _fingerprint(settings: Settings) -> str:
-    return json.dumps([kernel.VERSION, settings.analytics.computed, alert_thresholds(settings)])
+    analytics = settings.analytics
+    return json.dumps(
+        [kernel.VERSION, analytics.computed, alert_thresholds(settings), analytics.derived_intervals, _time_zones()]
+    )
+
+
+def _time_zones() -> list[tuple[str, str]]:
+    """By symbol; they decide which bars make a day."""
+    with _INSTRUMENTS.open(newline="", encoding="utf-8") as lines:
+        return sorted((row["symbol"], row["time_zone"]) for row in csv.DictReader(lines))
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> int:

@@ -46,7 +46,7 @@ def daily(symbol: str, closes: list[float], **fields: object) -> list[dict[str, 
 def test_the_published_numbers_are_talibs_for_each_symbol(lake: Lake) -> None:
     lake.land(real_bars())
     run_build(lake.settings)
-    bars = published(lake, "select * from fct_indicator order by symbol, ts")
+    bars = published(lake, "select * from fct_indicator where derived_from is null order by symbol, ts")
     assert len(bars) == len(real_bars()) == 12_154
     for symbol, rows in bars.groupby("symbol"):
         series = Series(*(rows[name].to_numpy() for name in ("basis_high", "basis_low", "basis_close", "volume")))
@@ -64,10 +64,13 @@ def test_splits_of_apple_and_microsoft_raise_no_crash_alert(lake: Lake) -> None:
         lake,
         """select symbol, ts::date as day, price_change_pct,
             100 * (close / lag(close) over (partition by symbol order by ts) - 1) as raw_change_pct
-        from fct_indicator""",
+        from fct_indicator
+        where derived_from is null""",
     )
     moves["day"] = pd.to_datetime(moves["day"]).dt.date
-    alerts = published(lake, "select symbol, ts::date as day, value from fct_alert where rule = 'price_change'")
+    alerts = published(
+        lake, "select symbol, ts::date as day, value from fct_alert where rule = 'price_change' and interval = '1d'"
+    )
     alerts["day"] = pd.to_datetime(alerts["day"]).dt.date
     for split in splits:
         move = moves.set_index(["symbol", "day"]).loc[split]
@@ -100,7 +103,7 @@ def test_an_older_message_never_beats_a_newer_one(lake: Lake) -> None:
     run_build(lake.settings)
     lake.land([bar("A", 0, 22.0, kafka_timestamp=newer - pd.Timedelta(hours=1))])
     run_build(lake.settings)
-    assert published(lake, "from fct_indicator")["close"].tolist() == [11.0]
+    assert published(lake, "from fct_indicator")["close"].tolist() == [11.0, 11.0], "the bar and its week"
 
 
 def test_a_repeat_that_changes_nothing_is_superseded_and_computed_once(lake: Lake) -> None:
@@ -142,7 +145,7 @@ def test_incremental_builds_equal_a_full_refresh_to_the_bit(lake: Lake, seed: in
                 begin_build(lake.settings, lake.storage)
             assert run_dbt(lake.settings, "--quiet", "run", "--select", "stg_bar").success
         run_build(lake.settings)
-    tables = ("stg_bar", "int_landed_bar", "int_bar", "int_indicator", "fct_alert")
+    tables = ("stg_bar", "int_landed_bar", "int_derived_bar", "int_bar", "int_indicator", "fct_alert")
     incremental = {table: warehouse_rows(lake.settings, table) for table in tables}
     assert run_dbt(lake.settings, "--quiet", "build", "--full-refresh", "--exclude-resource-type", "unit_test").success
     for table in tables:
@@ -152,7 +155,7 @@ def test_incremental_builds_equal_a_full_refresh_to_the_bit(lake: Lake, seed: in
 def test_thresholds_from_settings_decide_and_a_change_recomputes(lake: Lake) -> None:
     lake.land(daily("A", [100.0] * 25 + [104.0]))
     run_build(lake.settings)
-    moves = "select severity, threshold from fct_alert where rule = 'price_change'"
+    moves = "select severity, threshold from fct_alert where rule = 'price_change' and interval = '1d'"
     assert published(lake, moves).empty
     stricter = AnalyticsSettings(alert_thresholds=AlertThresholds(price_change_medium_pct=3.0))
     run_build(lake.settings.model_copy(update={"analytics": stricter}))
@@ -173,7 +176,7 @@ def test_with_analytics_off_bars_are_served_without_indicators(lake: Lake) -> No
     lake.land(daily("A", [100.0] * 30 + [150.0]))
     run_build(lake.settings.model_copy(update={"analytics": AnalyticsSettings(enabled=False)}))
     bars = published(lake, "from fct_indicator")
-    assert len(bars) == 31
+    assert bars["interval"].value_counts().to_dict() == {"1d": 31, "1w": 5}
     assert bars[["sma_20", "sma_50", "ema_12", "rsi_14", "price_change_pct"]].isna().all().all()
     assert published(lake, "from fct_alert").empty
 

@@ -18,6 +18,7 @@ CHAIN_OF_ASSETS = [
     "validated_slot",
     "stg_bar",
     "int_landed_bar",
+    "int_derived_bar",
     "int_bar",
     "int_indicator",
     "int_chosen_indicator",

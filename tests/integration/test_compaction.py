@@ -64,7 +64,7 @@ def test_a_full_refresh_from_archives_gives_the_same_tables(build_settings: Sett
 
 def tables(settings: Settings) -> dict[str, list[tuple[object, ...]]]:
     """Every cell but the number of the build that wrote it."""
-    named = ("stg_bar", "int_landed_bar", "fct_indicator", "fct_alert")
+    named = ("stg_bar", "int_landed_bar", "int_derived_bar", "fct_indicator", "fct_alert")
     query = "select columns(* exclude change_seq)::varchar from {} order by all"
     with open_warehouse(settings) as connection:
         return {name: connection.execute(query.format(name)).fetchall() for name in named}
