@@ -30,10 +30,11 @@ class BuildReport:
     manifest: Manifest
 
 
-def run_build(settings: Settings, on_stage: Report | None = None) -> BuildReport:
+def run_build(settings: Settings, on_stage: Report | None = None, *, is_full_refresh: bool = False) -> BuildReport:
     """Validate new slots, build the models, publish; `on_stage` is told one line a stage.
 
-    Raises ValidationBlockedError or DbtError; what was published before stands.
+    A full refresh reads every validated slot again and computes every model anew. Raises ValidationBlockedError or DbtError;
+    what was published before stands.
     """
     storage = open_storage(settings)
     report = on_stage or (lambda _line: None)
@@ -42,7 +43,7 @@ def run_build(settings: Settings, on_stage: Report | None = None) -> BuildReport
     if validation.blocked is not None:
         raise ValidationBlockedError(validation.blocked)
     with build_lock(settings):
-        models = model(settings, storage)
+        models = model(settings, storage, is_full_refresh=is_full_refresh)
         report(f"built {len(models)} models and tests")
         before = latest_number(storage)
         manifest = publish_warehouse(settings, storage)
@@ -62,10 +63,11 @@ def validate(settings: Settings, storage: Storage) -> ValidationOutcome:
     return validate_new_slots(settings, storage, newest.watermark if newest else None)
 
 
-def model(settings: Settings, storage: Storage) -> list[NodeResult]:
+def model(settings: Settings, storage: Storage, *, is_full_refresh: bool = False) -> list[NodeResult]:
     """Register validated slots and run dbt; hold `build_lock`. Raises DbtError naming what failed."""
     build = begin_build(settings, storage)
-    results = build_models(settings, full_refresh_from="int_derived_bar" if build.is_full_refresh else None)
+    start = "stg_bar" if is_full_refresh else "int_derived_bar" if build.is_full_refresh else None
+    results = build_models(settings, full_refresh_from=start)
     if failure := failure_text(results):
         raise DbtError(failure)
     finish_build(settings, build)

@@ -67,14 +67,17 @@ def build_models(settings: Settings, *, full_refresh_from: str | None = None) ->
 
     `full_refresh_from` names a model that starts anew, together with all that follow from it.
     """
-    results = []
-    if full_refresh_from is not None:
-        results += _node_results(run_dbt(settings, "--quiet", "seed"))
-        results += _node_results(run_dbt(settings, "--quiet", "run", "--full-refresh", "--select", f"{full_refresh_from}+"))
-        if not all(result.is_success for result in results):
-            return results
-    built = run_dbt(settings, "--quiet", "build", "--exclude-resource-type", "unit_test")
-    return results + _node_results(built)
+    if full_refresh_from is None:
+        return _build(settings)
+    anew = f"{full_refresh_from}+"
+    results = _build(settings, "--exclude", anew)  # what it starts from must be there: an older version may not have had it
+    if all(result.is_success for result in results):
+        results += _build(settings, "--full-refresh", "--select", anew)
+    return results
+
+
+def _build(settings: Settings, *selection: str) -> list[NodeResult]:
+    return _node_results(run_dbt(settings, "--quiet", "build", "--exclude-resource-type", "unit_test", *selection))
 
 
 def ensure_manifest(settings: Settings) -> Path:

@@ -31,11 +31,15 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=_PANEL)(status)
 
 
-def build() -> None:
+def build(
+    is_full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Read every validated slot again and compute every model anew.")
+    ] = False,
+) -> None:
     """Validate, model and publish what has landed, once, without Dagster."""
     from transform.build import run_build
 
-    run_build(start(), on_stage=typer.echo)
+    run_build(start(), on_stage=typer.echo, is_full_refresh=is_full_refresh)
 
 
 def compact(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
 from datetime import date
 
 import numpy as np
@@ -15,9 +13,7 @@ from talib_oracle import by_talib
 
 from tickhouse.settings import INDICATORS, AlertThresholds, AnalyticsSettings, Settings
 from transform.build import run_build
-from transform.dbt import run_dbt
 from transform.snapshot.read import SnapshotReader
-from transform.warehouse import begin_build, build_lock, open_warehouse
 
 
 @pytest.fixture
@@ -29,14 +25,6 @@ def published(lake: Lake, sql: str) -> pd.DataFrame:
     with SnapshotReader(lake.storage).pin() as snapshot:
         assert snapshot is not None
         return snapshot.query(sql).to_pandas()
-
-
-def warehouse_rows(settings: Settings, table: str) -> list[tuple[object, ...]]:
-    """Every cell but the number of the build that wrote it; DuckDB prints a double so that it reads back to the bit."""
-    with open_warehouse(settings) as connection:
-        described = connection.execute(f"describe {table}").fetchall()
-        columns = [f'"{name}"::varchar' for name, *_ in described if name not in ("change_seq", "slot_seq")]
-        return sorted(connection.execute(f"select {', '.join(columns)} from {table}").fetchall(), key=repr)
 
 
 def daily(symbol: str, closes: list[float], **fields: object) -> list[dict[str, object]]:
@@ -113,43 +101,6 @@ def test_a_repeat_that_changes_nothing_is_superseded_and_computed_once(lake: Lak
     lake.land(daily("A", [100.0, 101.0, 102.0]))
     assert run_build(lake.settings).manifest.balance.superseded == 3
     pd.testing.assert_frame_equal(published(lake, "select ts, change_seq from fct_indicator order by ts"), before)
-
-
-def micro_batches(seed: int) -> Iterator[list[dict[str, object]]]:
-    """Appends, repeats, late bars, corrections and symbols that begin late, in random batches."""
-    rng = random.Random(seed)
-    next_day = dict.fromkeys(("A", "B", "C"), 0)
-    for number in range(8):
-        if number == 4:
-            next_day["LATE"] = 0
-        batch = []
-        for symbol in next_day:
-            for _ in range(rng.choice((0, 3, 30))):
-                if rng.random() < 0.1:
-                    next_day[symbol] += 1  # a gap, perhaps filled by a late bar
-                batch.append(bar(symbol, next_day[symbol], round(rng.uniform(90, 110), 2)))
-                next_day[symbol] += 1
-            if next_day[symbol] and rng.random() < 0.7:
-                day = rng.randrange(next_day[symbol])
-                batch.append(bar(symbol, day, round(rng.uniform(90, 110), 2), volume=rng.choice((0.0, 5000.0))))
-        if batch:
-            yield batch + rng.sample(batch, len(batch) // 5)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_incremental_builds_equal_a_full_refresh_to_the_bit(lake: Lake, seed: int) -> None:
-    for number, batch in enumerate(micro_batches(seed)):
-        lake.land(batch)
-        if number == 3:  # killed after the first model: the next build makes good the rest
-            with build_lock(lake.settings):
-                begin_build(lake.settings, lake.storage)
-            assert run_dbt(lake.settings, "--quiet", "run", "--select", "stg_bar").success
-        run_build(lake.settings)
-    tables = ("stg_bar", "int_landed_bar", "int_derived_bar", "int_bar", "int_indicator", "fct_alert")
-    incremental = {table: warehouse_rows(lake.settings, table) for table in tables}
-    assert run_dbt(lake.settings, "--quiet", "build", "--full-refresh", "--exclude-resource-type", "unit_test").success
-    for table in tables:
-        assert incremental[table] == warehouse_rows(lake.settings, table), table
 
 
 def test_thresholds_from_settings_decide_and_a_change_recomputes(lake: Lake) -> None:

@@ -113,7 +113,7 @@ def _recursions(
     if rows.num_rows < place.num_rows:
         raise MissingStateError(
             f"{place.num_rows - rows.num_rows} bars that are no news have no row in int_indicator: something took it away. "
-            "Remove the table from the warehouse, and the next `tickhouse build` computes it anew"
+            "Compute all models anew: `tickhouse build --full-refresh`"
         )
     return np.stack([rows[name].cast(pa.float64()).fill_null(np.nan).to_numpy() for name in RECURSIONS], axis=1)
 
