@@ -61,4 +61,4 @@ def test_old_snapshots_leave_the_bucket(lake: Lake) -> None:
 def rows(lake: Lake) -> list[dict[str, object]]:
     with SnapshotReader(lake.storage).pin() as snapshot:
         assert snapshot is not None
-        return snapshot.query("select * exclude (change_seq) from fct_indicator order by symbol, ts").to_pylist()
+        return snapshot.query("select * exclude (change_seq) from fct_indicator order by symbol, interval, ts").to_pylist()
