@@ -116,8 +116,9 @@ def begin_build(settings: Settings, storage: Storage) -> Build:
 
 
 def finish_build(settings: Settings, build: Build) -> None:
-    """Note that every model of the build succeeded."""
+    """Note that every model of the build succeeded, and remove what dbt left lying about."""
     with open_warehouse(settings) as connection:
+        _drop_leftovers(connection)
         connection.execute("update control.build set finished_at = now() where build_seq = ?", [build.build_seq])
         landed_rows = _one(connection, "select coalesce(sum(landed_rows), 0)::bigint from landing.slot")
     note_progress(settings, ModelProgress(build_seq=build.build_seq, landed_rows=landed_rows))
@@ -184,6 +185,13 @@ def _time_zones() -> list[tuple[str, str]]:
     """By symbol; they decide which bars make a day."""
     with _INSTRUMENTS.open(newline="", encoding="utf-8") as lines:
         return sorted((row["symbol"], row["time_zone"]) for row in csv.DictReader(lines))
+
+
+def _drop_leftovers(connection: duckdb.DuckDBPyConnection) -> None:
+    """Of an incremental Python model dbt-duckdb makes a table with the new rows, and takes it for one that goes by itself."""
+    left = connection.execute("select table_name from duckdb_tables() where contains(table_name, '__dbt_tmp')").fetchall()
+    for (name,) in left:
+        connection.execute(f'drop table "{name}"')
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> int:

@@ -79,6 +79,12 @@ def rows(settings: Settings, table: str) -> list[tuple[object, ...]]:
         return sorted(connection.execute(f"select {', '.join(columns)} from {table}").fetchall(), key=repr)
 
 
+def assert_nothing_is_left_lying(settings: Settings) -> None:
+    with open_warehouse(settings) as connection:
+        tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'main'").fetchall()
+    assert {name for (name,) in tables} == {*MODELS, "alert_rule", "instrument"} - {"int_bar", "int_chosen_indicator"}
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_builds_killed_between_any_two_models_come_to_what_a_full_refresh_makes(lake: Lake, seed: int) -> None:
     rng = random.Random(seed)
@@ -89,6 +95,7 @@ def test_builds_killed_between_any_two_models_come_to_what_a_full_refresh_makes(
     build(lake)
     tables = (*MODELS, "fct_indicator")
     incremental = {table: rows(lake.settings, table) for table in tables}
+    assert_nothing_is_left_lying(lake.settings)
     assert run_dbt(lake.settings, "--quiet", "build", "--full-refresh", *ONLY_MODELS).success
     for table in tables:
         assert incremental[table] == rows(lake.settings, table), table
