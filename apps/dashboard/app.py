@@ -28,7 +28,7 @@ def main() -> None:
         with session.reader.pin() as snapshot:
             page = _navigate(session, snapshot)
             with st.sidebar:
-                show_freshness(session, published_at(snapshot))
+                show_freshness(session, published_at(snapshot), page)
             page.run()
     except SnapshotUnavailableError as error:
         show_unreadable(session, error)

@@ -7,18 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
 import streamlit.components.v1 as components
 
 from apps.dashboard.panes import Pane
 
 
-@st.fragment
 def draw_chart(panes: Sequence[Pane], view: str, visible_bars: int) -> None:
-    """Show the panes. While `view` stays, new bars leave the zoom as it is; another view shows the last `visible_bars`.
-
-    A fragment, because the component reports back when it is first shown, which would run the whole page again.
-    """
+    """Show the panes. While `view` stays, new bars leave the zoom as it is; another view shows the last `visible_bars`."""
     height = sum(pane["height"] for pane in panes)
     _component()(name=view, charts=panes, height=height, zoom_level=visible_bars, default=0, key="chart")
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import streamlit as st
+from streamlit.navigation.page import Page
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from apps.dashboard.session import Session
 from apps.dashboard.theme import Palette
@@ -31,14 +33,18 @@ def published_at(snapshot: Snapshot | None) -> Published | None:
     return None if snapshot is None else (snapshot.manifest.number, snapshot.manifest.published_at)
 
 
-def show_freshness(session: Session, drawn: Published | None) -> None:
+def show_freshness(session: Session, drawn: Published | None, page: Page) -> None:
     """In the sidebar: which snapshot is shown and how old it is; looks for a newer one every `pages.refresh_seconds`.
 
-    Only this line is drawn again while nothing is published. A newer snapshot draws the page again, in place.
+    Only this line is drawn again while nothing is published. A newer snapshot draws the page again, in place. So does a look
+    that the browser asked for before it knew of a click on another page: Streamlit empties the page for it.
     """
+    page_run = _running_page()
 
     @st.fragment(run_every=session.settings.pages.refresh_seconds)
     def look_again() -> None:
+        if _running_page() != page_run:
+            st.switch_page(page)
         try:
             with session.reader.pin() as snapshot:
                 newest = published_at(snapshot)
@@ -80,6 +86,12 @@ def show_unreadable(session: Session, error: SnapshotUnavailableError) -> None:
         st.rerun()
 
     try_again()
+
+
+def _running_page() -> str | None:
+    """Streamlit's name of the page that it believes to be shown."""
+    context = get_script_run_ctx()
+    return None if context is None else context.page_script_hash
 
 
 def _say_how_fresh(newest: Published | None, now: datetime) -> None:

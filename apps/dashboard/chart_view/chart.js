@@ -5,6 +5,13 @@
 const PACKAGE = "../lightweight_charts_v5.lightweight_charts_v5_component/";
 const EDGE_BARS = 3; // free space right of the newest bar
 
+// The component tells the page what is in view whenever it is drawn, and every such word is a run of the page's script. Nobody
+// asks; and one that arrives after a click on another page makes Streamlit empty that page.
+const page = window.parent;
+window.parent = {
+  postMessage: (message, target) => message.type === "streamlit:setComponentValue" || page.postMessage(message, target),
+};
+
 let shown = null; // the chart, what it shows (`view`), how many bars at first, all bars' times, the logical range in view
 
 window.__REACT_DEVTOOLS_GLOBAL_HOOK__ = {
@@ -69,6 +76,6 @@ function moved(before, next) {
   return { from: before.range.from + shift, to: before.range.to + shift };
 }
 
-const page = await (await fetch(PACKAGE + "index.html")).text();
-const bundle = new DOMParser().parseFromString(page, "text/html").querySelector("script[src]").getAttribute("src");
+const source = await (await fetch(PACKAGE + "index.html")).text();
+const bundle = new DOMParser().parseFromString(source, "text/html").querySelector("script[src]").getAttribute("src");
 await import(new URL(PACKAGE + bundle, document.baseURI).href);
