@@ -39,11 +39,11 @@ def show_freshness(session: Session, drawn: Published | None, page: Page) -> Non
     Only this line is drawn again while nothing is published. A newer snapshot draws the page again, in place. So does a look
     that the browser asked for before it knew of a click on another page: Streamlit empties the page for it.
     """
-    page_run = _running_page()
+    drawn_as = _running_page()
 
     @st.fragment(run_every=session.settings.pages.refresh_seconds)
     def look_again() -> None:
-        if _running_page() != page_run:
+        if _running_page() != drawn_as:
             st.switch_page(page)
         try:
             with session.reader.pin() as snapshot:

@@ -23,7 +23,9 @@ def compute(connection: duckdb.DuckDBPyConnection, work: Work) -> None:
     bars = connection.table("int_bar")
     if work.step == FULL:
         connection.register("computed", all_indicators(connection.cursor(), bars, work.change_seq))
+        connection.execute("set disabled_compression_methods = 'alp,alprd'")  # as the model's hooks do
         connection.execute(f"create table {work.table} as from computed")
+        connection.execute("reset disabled_compression_methods")
     else:
         stored = connection.table(work.table)
         connection.register("computed", changed_indicators(connection, bars, stored, work.change_seq))

@@ -91,7 +91,9 @@ def test_indicators_can_be_chosen_and_the_chart_grows_with_its_panes_and_keeps_i
     colors = painted(visitor)
     assert colors.get(LIGHT.ema_26, 0) == 0
     in_view = visitor.frames[-1].evaluate("() => ({...document.body.dataset})")
-    height = visitor.locator("iframe").bounding_box()["height"]  # type: ignore[index]
+    frame = visitor.locator("iframe").bounding_box()
+    assert frame is not None
+    height = frame["height"]
     for name in ("EMA 26", "Bollinger 20, 2", "ATR 14"):
         visitor.get_by_role("button", name=name, exact=True).click()
         expect(visitor.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-pressed", "true")

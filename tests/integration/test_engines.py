@@ -109,8 +109,8 @@ def test_no_model_here_is_python(project: OfflineProject) -> None:
     }  # what Athena's Iceberg knows
 
 
-def test_alerts_of_changed_bars_are_forgotten_in_one_statement(project: OfflineProject) -> None:
-    macro = f"{project.engine}__forget_alerts_of_changed_bars(ref('fct_alert'), ref('int_indicator'))"
+def test_rows_whose_parents_changed_are_forgotten_in_one_statement(project: OfflineProject) -> None:
+    macro = f"{project.engine}__forget_changed_rows(ref('fct_alert'), ref('int_indicator'))"
     (statement,) = sqlglot.parse(project.inline(f"{{{{ {macro} }}}}"), dialect=project.engine)
     assert isinstance(statement, exp.Delete)
     assert not statement.args.get("using")
@@ -120,7 +120,7 @@ def test_alerts_of_changed_bars_are_forgotten_in_one_statement(project: OfflineP
 def test_an_engine_that_nobody_thought_of_gets_no_guess(project: OfflineProject, capsys: pytest.CaptureFixture[str]) -> None:
     macros = {macro.name: macro.macro_sql for macro in project.manifest.macros.values() if macro.package_name == "tickhouse"}
     differing = {match[1] for name in macros if (match := re.fullmatch(r"(?:duckdb|trino|athena|default)__(\w+)", name))}
-    assert differing >= {"replacing_strategy", "epoch_us", "forget_alerts_of_changed_bars"}
+    assert differing >= {"replacing_strategy", "epoch_us", "forget_changed_rows"}
     assert {f"{engine}__{name}" for engine in ("duckdb", "trino", "athena") for name in differing} <= set(macros)
     assert [name for name in differing if f"unknown_engine('{name}')" not in macros[f"default__{name}"]] == []
     with pytest.raises(ValueError, match="inline"):

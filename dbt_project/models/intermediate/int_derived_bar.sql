@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy=replacing_strategy(),
     unique_key=['symbol', 'interval', 'ts'],
-    pre_hook="{{ forget_beaten_bars(this, ref('int_landed_bar')) }}",
+    pre_hook="{{ forget_changed_rows(this, ref('int_landed_bar')) }}",
 ) }}
 
 {%- set trading_date -%}
