@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from lake import Lake, bar
 
+from tickhouse.bar import INTERVALS
 from tickhouse.settings import AnalyticsSettings, Settings
 from transform.build import run_build, validate
 from transform.dbt import run_dbt
@@ -19,9 +20,7 @@ from transform.snapshot.read import SnapshotReader
 from transform.warehouse import begin_build, build_lock, open_warehouse
 
 ZONES = {"AAPL": "America/New_York", "N225": "Asia/Tokyo", "UNKNOWN": "UTC"}
-LENGTHS = {
-    name: pd.Timedelta(length) for name, length in {"1m": "1min", "5m": "5min", "1h": "1h", "1d": "24h", "1w": "168h"}.items()
-}
+LENGTHS = {name: pd.Timedelta(seconds=seconds) for name, seconds in INTERVALS.items()}
 TARGETS = ("5m", "1h", "1d", "1w")
 BEGIN = pd.Timestamp("2020-03-03", tz="UTC")  # New York's clocks go forward on the 8th
 
@@ -62,7 +61,7 @@ def batches(seed: int) -> Iterator[list[Row]]:
     for _ in range(6):
         batch = []
         for _ in range(rng.randrange(1, 40)):
-            symbol, interval = rng.choice(list(ZONES)), rng.choice(("1m", "1m", "1m", "5m", "1h", "1d", "1d", "1w"))
+            symbol, interval = rng.choice(list(ZONES)), rng.choice(("1m", "1m", "1m", *INTERVALS))
             if sent and rng.random() < 0.2:
                 place = rng.choice(sent)
                 symbol, interval, ts = place["symbol"], place["interval"], place["ts"]
