@@ -40,7 +40,8 @@ def known_intervals(snapshot: Snapshot, symbol: str) -> list[HeldInterval]:
     """The symbol's intervals, longest first. Raises UnknownSymbolError when there are bars, but none of it."""
     intervals = intervals_of(snapshot, symbol)
     if not intervals and published_bars(snapshot):
-        raise UnknownSymbolError(f"no bars of {symbol!r} in snapshot {snapshot.manifest.number}: see GET /symbols")
+        number = snapshot.manifest.number
+        raise UnknownSymbolError(f"no bars of {symbol!r} in snapshot {number}: see GET /symbols, and mind capitals")
     return intervals
 
 

@@ -142,7 +142,7 @@ class AlertThresholds(Group):
 class AnalyticsSettings(Group):
     enabled: bool = Field(True, description="Compute indicators and alerts. Off: bars are served without them.")
     indicators: tuple[Indicator, ...] = Field(
-        INDICATORS, description="Which indicators are computed; the others are null. An alert needs its own."
+        INDICATORS, description="Which indicators are shown; the others are null. An alert needs its own."
     )
     derived_intervals: Annotated[tuple[DerivedInterval, ...], _SHORTEST_FIRST] = Field(
         DERIVED_INTERVALS, description="Which coarser bars are derived from finer ones, where none has landed; `[]` is none."
