@@ -73,7 +73,7 @@ def build_panes(bars: pa.Table, alerts: pa.Table, drawing: Drawing) -> list[Pane
     """
     rows = bars.to_pylist()
     panes = [_price_pane(rows, alerts.to_pylist(), drawing), _volume_pane(rows, has_values(bars, "mean_volume_20"), drawing)]
-    panes += [_INDICATOR_PANES[name](rows, drawing) for name in drawing.panes if has_values(bars, name)]
+    panes += [_PANE_MAKERS[name](rows, drawing) for name in drawing.panes if has_values(bars, name)]
     panes[0]["chart"] = _look(drawing)
     return panes
 
@@ -132,7 +132,7 @@ def _atr_pane(rows: Sequence[Row], drawing: Drawing) -> Pane:
     return _indicator_pane("atr_14", [_line(rows, "atr_14", drawing.palette.accent)])
 
 
-_INDICATOR_PANES = {"rsi_14": _rsi_pane, "macd": _macd_pane, "atr_14": _atr_pane}
+_PANE_MAKERS = {"rsi_14": _rsi_pane, "macd": _macd_pane, "atr_14": _atr_pane}
 
 
 def _indicator_pane(name: str, series: list[dict[str, Any]]) -> Pane:
