@@ -31,13 +31,23 @@ def build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def build_settings(settings: Settings, build_folder: Path) -> Settings:
     """`settings` whose data lies in a folder that holds the parsed dbt project and nothing else: a second's work the less."""
+    return settings.model_copy(update={"data_dir": _emptied(build_folder)})
+
+
+@pytest.fixture(scope="module")
+def shared_build_settings(build_folder: Path) -> Settings:
+    """The same for a module that builds once, and whose tests change nothing; none of them may ask for `build_settings`."""
+    return Settings(data_dir=_emptied(build_folder), _env_file=None)
+
+
+def _emptied(build_folder: Path) -> Path:
     build_folder.mkdir(exist_ok=True)
     for path in build_folder.iterdir():
         if path.is_dir() and path.name != "dbt":
             shutil.rmtree(path)
         elif path.is_file():
             path.unlink()
-    return settings.model_copy(update={"data_dir": build_folder})
+    return build_folder
 
 
 @pytest.fixture

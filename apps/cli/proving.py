@@ -1,0 +1,43 @@
+"""Commands by which the lake proves itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from apps.cli.start import start
+
+_PANEL = "Proof"
+
+_EXPLAIN_HELP = """
+Where a published value comes from, and whether that holds: on one screen.
+
+From the snapshot to the bar, its slot and its place in Kafka, the validation record, the build and the rule. Indicators are
+computed again from all bars of the series, a derived bar is made again of its finer ones, rows are read back from the lake.
+
+  tickhouse explain AAPL 2008-10-10 rsi_14        an indicator, or any column of a bar
+  tickhouse explain AAPL 2000-09-29 price_change  the alert of a rule, or why there is none
+  tickhouse explain AAPL 2013-02-25 close --interval 1w
+
+The exit code is 1 when something does not hold. It waits for a build that is running.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command(rich_help_panel=_PANEL, help=_EXPLAIN_HELP)(explain)
+
+
+def explain(
+    symbol: Annotated[str, typer.Argument(help="Instrument, as its exchange writes it.")],
+    date: Annotated[str, typer.Argument(help="The bar's date, or its time in UTC: 2008-10-10, 2008-10-10T14:30.")],
+    column: Annotated[str, typer.Argument(help="A column of fct_indicator, or an alert rule.")],
+    interval: Annotated[str | None, typer.Option(help="Length of the bar; 1d where there is one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one JSON object.")] = False,
+) -> None:
+    """Its help is `_EXPLAIN_HELP`."""
+    from apps.cli.explaining import show_explanation
+
+    if not show_explanation(start(), symbol, date, column, interval, as_json=as_json):
+        raise typer.Exit(1)
