@@ -16,6 +16,7 @@ from tickhouse.settings import Settings
 PREFETCHED_KBYTES = 32 * 1024
 # A crashed ingestor's partitions wait so long for another. A live one that misses it does no harm: the chain is the fence.
 SESSION_SECONDS = 6.0
+PROPAGATION_SECONDS = 5.0
 _REPEAT_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,8 @@ def join_group(settings: Settings) -> Consumer:
             "queued.max.messages.kbytes": PREFETCHED_KBYTES,
             # What to wait for when that much is fetched ahead: librdkafka's second would leave a backlog idle.
             "fetch.queue.backoff.ms": 10,
+            # Half a minute would pass until a topic that goes just after a start is missed: it was there, and is asked for again.
+            "topic.metadata.propagation.max.ms": int(PROPAGATION_SECONDS * 1000),
             "on_commit": _on_commit,
             "error_cb": _Complaints(),
             "log_level": 2,  # its errors come to the line above, and in the log again for every try to connect
