@@ -17,7 +17,7 @@ from tickhouse.storage import open_storage
 from transform.marts import FCT_ALERT, FCT_INDICATOR
 
 BARS = stock_bars()
-IN_VIEW = "() => { const {firstBar, lastBar} = document.body.dataset; return [+firstBar, +lastBar]; }"
+IN_VIEW = "() => { const {firstBar, lastBar} = document.body?.dataset ?? {}; return [+firstBar, +lastBar]; }"
 WATCH = """
 () => {
   window.removed = [];
@@ -44,9 +44,9 @@ def close(page: Page) -> str:
 
 
 def in_view(page: Page, until: Callable[[list[float]], bool]) -> list[float]:
-    """The chart's first and last bar in view, once `until` holds of them."""
+    """The chart's first and last bar in view, once `until` holds of them; NaN while its frame is being loaded."""
     found: list[float] = []
-    for _ in range(100):
+    for _ in range(400):
         found = page.frames[-1].evaluate(IN_VIEW)
         if until(found):
             return found
