@@ -13,16 +13,16 @@ hypothesis.settings.register_profile("tickhouse", deadline=None)
 hypothesis.settings.load_profile("tickhouse")
 
 
-_FOLDERS = ("integration", "crash", "unit", "architecture", "browser", "e2e")
-"""In this order: what takes long first, so that workers end together; what needs the whole machine last."""
-_ALONE = ("browser", "e2e")
+_FOLDERS = ("e2e", "browser", "integration", "crash", "unit", "architecture")
+"""In this order: what takes long first, so that workers end together."""
+_TOGETHER = ("browser",)
 
 
 class FileByFile(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives each worker a file at a time, in order; the folders that need the whole machine are one piece of work, the last."""
+    """Gives each worker a file at a time, in order; a folder whose files share what is slow to start is one piece of work."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "alone" if _folder(nodeid) in _ALONE else nodeid.split("::", 1)[0]
+        return _folder(nodeid) if _folder(nodeid) in _TOGETHER else nodeid.split("::", 1)[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileByFile:
