@@ -41,9 +41,9 @@ def model_bars(lake: Lake, *arguments: str) -> None:
     assert validate(lake.settings, lake.storage).blocked is None
     with build_lock(lake.settings):
         begin_build(lake.settings, lake.storage)
-        assert run_dbt(lake.settings, "--quiet", "seed", "--select", "instrument").success
-        models = ("stg_bar", "int_landed_bar", "int_derived_bar")
-        assert run_dbt(lake.settings, "--quiet", "run", "--select", *models, *arguments).success
+        models = ("instrument", "stg_bar", "int_landed_bar", "int_derived_bar")
+        without_tests = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
+        assert run_dbt(lake.settings, "--quiet", "build", "--select", *models, *without_tests, *arguments).success
 
 
 def derived(settings: Settings, columns: str = "* exclude change_seq") -> list[tuple[Any, ...]]:
