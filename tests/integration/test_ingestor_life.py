@@ -33,7 +33,7 @@ from kafka_admin import delete_records_before, delete_topic
 from s3_server import CREDENTIALS, s3_server
 from structlog.testing import capture_logs
 
-from ingestion import ingestor
+from ingestion import ingestor, patience
 from ingestion.ingestor import run_ingestor
 from tickhouse.settings import Settings, StorageSettings
 from tickhouse.storage.local import LocalStorage
@@ -172,8 +172,9 @@ def is_down(method: str) -> Fault:
 
 
 def test_a_storage_that_is_down_or_fails_is_asked_again_and_nothing_is_lost(
-    topic_settings: Settings, storage: FaultyStorage
+    topic_settings: Settings, storage: FaultyStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(patience, "LONGEST_BACKOFF_SECONDS", 0.5)
     settings = quick(topic_settings, flush_rows=20)
     sent = send_bars(settings, range(200))
     storage.plan = is_down
