@@ -148,6 +148,7 @@ def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
     remember(compaction, "decode_bars", lambda data: data)
     remember(compaction, "encode_bars", lambda rows: tuple(rows["offset"].to_pylist()))
     remember(compaction, "checksum_of", lambda rows, footers: (tuple(rows["offset"].to_pylist()), tuple(footers)))
+    remember(compaction, "encode_footers", lambda footers: tuple(footers))
     remember(compaction, "decode_footers", lambda data: data)
     remember(archive, "decode_footers", lambda data: data)
     monkeypatch.setattr(lander, "log", structlog.wrap_logger(structlog.ReturnLogger(), processors=[]))
