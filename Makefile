@@ -33,7 +33,7 @@ help: ## This list
 
 setup: $(VENV)/.project $(VENV)/.prepared ## Virtual environment from requirements.lock, broker, dbt manifest
 
-demo: setup ## Everything at once, on real prices, until Ctrl-C (ARGS=--exit: replay, check, stop)
+demo: setup ## Everything at once, on real prices, until Ctrl-C (ARGS=--exit: replay, check, stop; ARGS=--chaos: and kill its parts meanwhile)
 	@$(BIN)/tickhouse demo $(ARGS)
 
 test: setup browser lint ## Linters, then every test (ARGS=--no-skips: a skipped test is a failure)

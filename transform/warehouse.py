@@ -62,11 +62,16 @@ class Build:
     is_full_refresh: bool
 
 
+def build_lock_path(settings: Settings) -> Path:
+    """The file that a build has open while it holds `build_lock`."""
+    return settings.data_dir / "build.lock"
+
+
 @contextmanager
 def build_lock(settings: Settings) -> Iterator[None]:
     """Held by the one process that may write the warehouse and publish from it; others wait here."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with (settings.data_dir / "build.lock").open("w") as file:
+    with build_lock_path(settings).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -15,15 +15,18 @@ _KILL_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
-def marked_processes(marker: str) -> list[psutil.Process]:
-    """Every process of this machine whose environment holds the variable `marker`: a mark that children inherit."""
+def marked_processes(marker: str, value: str | None = None) -> list[psutil.Process]:
+    """Every process of this machine whose environment holds the variable `marker`, a mark that children inherit; with
+    `value` only those where it is that.
+    """
     found = []
     for process in psutil.process_iter():
         try:
-            if marker in process.environ():
-                found.append(process)
+            mark = process.environ().get(marker)
         except psutil.Error:  # it ended meanwhile, waits to be reaped, or is another user's
             continue
+        if mark is not None and value in (None, mark):
+            found.append(process)
     return found
 
 

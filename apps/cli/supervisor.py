@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -79,6 +80,35 @@ class Supervisor:
                 start_new_session=True,
             )
         self._processes[spec.name] = (spec, process)
+
+    def restart(self, name: str) -> None:
+        """Kill it (SIGKILL) with all that it started, and start it again; do not wait until it is ready.
+
+        Raises ProcessDiedError when it, or another, ended by itself.
+        """
+        self.check()
+        spec, process = self._processes[name]
+        while marked := marked_processes(self._marker, name):
+            for each in marked:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+            process.poll()
+            time.sleep(POLL_SECONDS / 10)
+        process.wait()
+        self.start(spec)
+
+    def is_ready(self, name: str) -> bool:
+        """Whether it says that it is ready."""
+        spec, _process = self._processes[name]
+        return spec.is_ready()
+
+    def descendants(self, name: str) -> list[psutil.Process]:
+        """What it started and what these did, as far as their parents live."""
+        _spec, process = self._processes[name]
+        try:
+            return psutil.Process(process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
 
     def wait_ready(self, name: str, timeout_seconds: float) -> None:
         """Return when the process says it is ready. Raises ProcessDiedError (also another's) or NotReadyError."""

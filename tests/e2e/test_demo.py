@@ -104,12 +104,19 @@ def figure(text: str, what: str) -> str:
     return found.group(1)
 
 
-def test_with_exit_everything_is_replayed_published_checked_and_ended(demo: Demo) -> None:
-    demo.start("--exit")
+def test_under_kills_everything_is_replayed_published_checked_and_ended(demo: Demo) -> None:
+    demo.start("--chaos", "--kills", "1")
     assert demo.wait() == 0, demo.says()
     text = demo.says()
     for stage in ("produced", "landed", "validated", "modelled", "published"):
         assert figure(text, f"rows {stage}") == "12,154"
+    assert figure(text, "of these current") == "12,154"
+    for victim in ("ingestor", "broker", "build"):
+        assert figure(text, f"{victim} killed") == "1"
+        assert f"killed {'a' if victim == 'build' else 'the'} {victim}, " in text
+    assert "the ingestor is back" in text
+    assert "the broker is back" in text
+    assert "another build has published" in text
     assert int(figure(text, "alerts found").replace(",", "")) > 1000
     assert float(figure(text, "from start to the first snapshot")) > 0
     assert demo.processes() == {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pyarrow as pa
 from rich.console import Console
 
+from apps.cli.demo.chaos import BARS_PER_SECOND, Chaos
 from apps.cli.demo.feed import Feed, split_last_dates
 from apps.cli.demo.plan import DemoOptions, demo_settings, held_folder, refuse_taken_ports
 from apps.cli.demo.processes import Stack
@@ -56,6 +58,8 @@ def run_stack(settings: Settings, options: DemoOptions, console: Console, begun:
         try:
             stack = Stack(supervisor, settings, console)
             stack.start()
+            if options.kills and not stack.has_broker:
+                raise DemoFailedError("without Kafka there is no chaos: the mock that stands in keeps nothing over a kill")
             replay_and_report(stack, options, console, begun)
             is_done = True
             if not options.is_exiting:
@@ -72,11 +76,15 @@ def replay_and_report(stack: Stack, options: DemoOptions, console: Console, begu
     `begun` is when the demo was started, as `time.monotonic` tells it; the deadline counts from there.
     """
     bars = read_sample()
+    chaos = Chaos(stack, options.kills, lambda line: console.print(line, style="bold", highlight=False, soft_wrap=True))
     history, live = split_last_dates(bars, 0 if options.is_exiting else options.live_dates)
     counter = StageCounter(stack.settings, open_storage(stack.settings))
     with StageDisplay(console, bars.num_rows) as display:
-        watch = Watch(stack, counter, display, begun, options.deadline_seconds)
-        watch.replay(history)
+        watch = Watch(stack, counter, display, begun, options.deadline_seconds, chaos)
+        if options.kills:
+            watch.replay_under_kills(history)
+        else:
+            watch.replay(history)
         stack.wait_ready()
         if not options.is_exiting:
             console.print(addresses_table(stack.settings))
@@ -85,19 +93,31 @@ def replay_and_report(stack: Stack, options: DemoOptions, console: Console, begu
             watch.replay(live, options.live_bars_per_second)
     stages = watch.look()
     check_account(stages, counter.account.total, bars.num_rows)
-    resident_bytes = stack.resident_bytes()
-    console.print(result_table(DemoResult(stages, counter.account, watch.first_snapshot_seconds, counter.waits, resident_bytes)))
+    if options.kills:
+        chaos.check(counter.account)
+    kills = chaos.kills if options.kills else {}
+    result = DemoResult(stages, counter.account, watch.first_snapshot_seconds, counter.waits, stack.resident_bytes(), kills)
+    console.print(result_table(result))
 
 
 class Watch:
     """Replays and looks on until what was replayed is published."""
 
-    def __init__(self, stack: Stack, counter: StageCounter, display: StageDisplay, begun: float, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        counter: StageCounter,
+        display: StageDisplay,
+        begun: float,
+        deadline_seconds: float,
+        chaos: Chaos | None = None,
+    ) -> None:
         self._stack = stack
         self._counter = counter
         self._display = display
         self._begun = begun
         self._deadline_seconds = deadline_seconds
+        self._chaos = chaos
         self._feed = Feed(stack.settings)
         self._replayed = 0
         self.first_snapshot_seconds = 0.0
@@ -107,11 +127,27 @@ class Watch:
 
         Raises DemoFailedError at the deadline, and as the feed and the supervisor do.
         """
+        self._replay(bars, bars_per_second, lambda stages: stages.published)
+
+    def replay_under_kills(self, bars: pa.Table) -> None:
+        """Replay the bars part by part, with a kill in each but the first. Returns and raises as `replay` does."""
+        assert self._chaos is not None
+        for part in self._chaos.parts(bars):
+            self._replay(part, BARS_PER_SECOND, lambda stages: stages.landed)
+        self._replay(bars.slice(bars.num_rows), None, lambda stages: stages.published)
+
+    def _replay(self, bars: pa.Table, bars_per_second: float | None, reached: Callable[[Stages], int]) -> None:
+        """Replay the bars and return when the stage that `reached` picks has all that was replayed so far."""
         self._replayed += bars.num_rows
-        self._feed.start(bars, bars_per_second)
-        while self._feed.is_running() or self.look().published < self._replayed:
-            self.look()
+        if bars.num_rows:
+            self._feed.start(bars, bars_per_second)
+        while True:
+            is_sending, stages = self._feed.is_running(), self.look()
             self._stack.advance()
+            if self._chaos is not None:
+                self._chaos.look(stages)
+            if not is_sending and reached(stages) >= self._replayed:
+                return
             if time.monotonic() - self._begun > self._deadline_seconds:
                 raise DemoFailedError(self._late())
             time.sleep(LOOK_SECONDS)

@@ -30,12 +30,16 @@ class FolderRefusedError(RuntimeError):
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """How a demo goes: it stays until Ctrl-C or, with `is_exiting`, replays everything at full speed, checks and ends."""
+    """How a demo goes: it stays until Ctrl-C or, with `is_exiting`, replays everything at full speed, checks and ends.
+
+    With `kills` it is for exiting too, and the ingestor, the broker and builds are killed so often each meanwhile.
+    """
 
     is_exiting: bool = False
     live_dates: int = 252
     live_bars_per_second: float = 20.0
     deadline_seconds: float = 600.0
+    kills: int = 0
 
 
 def demo_settings(settings: Settings) -> Settings:

@@ -17,8 +17,11 @@ from ingestion.broker import BrokerUnavailableError, ensure_kafka
 from ingestion.kafka_runtime import find_java
 from ingestion.mock_broker import MockBroker
 from tickhouse.settings import Settings, as_environment, process_environment
+from transform.warehouse import build_lock_path
 
 READY_SECONDS = 120.0
+CODE_SERVER = "dagster-code-server"
+"""The one that Dagster's runs are started by."""
 
 
 class Stack:
@@ -34,6 +37,11 @@ class Stack:
         self._console = console
         self._mock: MockBroker | None = None
         self._next: list[ProcessSpec] = []
+
+    @property
+    def has_broker(self) -> bool:
+        """Whether the broker is Kafka, and not the mock that stands in."""
+        return self._mock is None
 
     def start(self) -> None:
         """Start the broker, Dagster's code server and the ingestor; returns when the broker answers."""
@@ -58,6 +66,25 @@ class Stack:
             self.advance()
         for name in self._supervisor.names:
             self._supervisor.wait_ready(name, READY_SECONDS)
+
+    def restart(self, name: str) -> None:
+        """Kill a process with all that it started, and start it again. Raises as `Supervisor.restart` does."""
+        self._supervisor.restart(name)
+
+    def is_ready(self, name: str) -> bool:
+        """Whether the process of that name says that it is ready."""
+        return self._supervisor.is_ready(name)
+
+    def builder(self) -> psutil.Process | None:
+        """The process of Dagster's run that has the warehouse now: it alone has the build lock open."""
+        lock = str(build_lock_path(self.settings).resolve())
+        for process in self._supervisor.descendants(CODE_SERVER):
+            try:
+                if any(file.path == lock for file in process.open_files()):
+                    return process
+            except psutil.Error:  # it ended meanwhile
+                continue
+        return None
 
     def keep_up(self) -> None:
         """Stay until interrupted. Raises ProcessDiedError when a process ends."""

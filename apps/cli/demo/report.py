@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from apps.cli.demo.chaos import times
 from apps.cli.demo.stages import Account, Stages
 from apps.cli.readiness import url
 from tickhouse.settings import Settings
@@ -61,13 +62,16 @@ class StageDisplay:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What came out. `waits` are seconds from produced to published, one a bar, of the live part where there was one."""
+    """What came out. `waits` are seconds from produced to published, one a bar, of the live part where there was one;
+    `kills` says how often who was killed on purpose.
+    """
 
     stages: Stages
     account: Account
     first_snapshot_seconds: float
     waits: Sequence[float]
     resident_bytes: int
+    kills: Mapping[str, int] = field(default_factory=dict)
 
 
 def result_table(result: DemoResult) -> Table:
@@ -83,6 +87,10 @@ def result_table(result: DemoResult) -> Table:
     table.add_row("superseded by a correction", f"{account.superseded:,}")
     table.add_row("in quarantine", f"{account.quarantined:,}")
     table.add_row("alerts found", f"{account.alerts:,}")
+    if result.kills:
+        table.add_section()
+        for victim, count in result.kills.items():
+            table.add_row(f"{victim} killed", times(count))
     table.add_section()
     table.add_row("snapshots published", f"{account.snapshots:,}")
     table.add_row("from start to the first snapshot", f"{result.first_snapshot_seconds:.1f} s")

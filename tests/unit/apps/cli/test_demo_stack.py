@@ -16,8 +16,9 @@ from rich.console import Console
 
 from apps.cli.demo import feed as feed_module
 from apps.cli.demo import processes
-from apps.cli.demo.demo import DemoFailedError, Watch
+from apps.cli.demo.demo import DemoFailedError, Watch, run_stack
 from apps.cli.demo.feed import Feed, FeedError
+from apps.cli.demo.plan import DemoOptions
 from apps.cli.demo.processes import Stack
 from apps.cli.demo.report import StageDisplay
 from apps.cli.demo.stages import StageCounter
@@ -27,6 +28,7 @@ from ingestion.producer import ReplayReport
 from ingestion.sources import FEED_SCHEMA
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
+from transform.warehouse import build_lock_path
 
 BARS = pa.table([pa.nulls(2, field.type) for field in FEED_SCHEMA], schema=FEED_SCHEMA)
 
@@ -85,6 +87,31 @@ def test_without_a_broker_a_mock_stands_in_and_says_so_loudly(
     assert stack.settings.kafka.bootstrap_servers != settings.kafka.bootstrap_servers
     admin = AdminClient({"bootstrap.servers": stack.settings.kafka.bootstrap_servers})
     assert admin.list_topics(timeout=10).brokers
+
+
+def test_the_build_to_kill_is_the_process_of_dagsters_that_has_the_warehouse(
+    settings: Settings, supervisor: Supervisor, is_ready: dict[str, bool]
+) -> None:
+    stack = Stack(supervisor, settings, Console(file=io.StringIO()))
+    lock = build_lock_path(settings)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    run = f"import time; held = open({str(lock)!r}, 'w'); time.sleep(600)"
+    server = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {run!r}]); time.sleep(600)"
+    supervisor.start(ProcessSpec(processes.CODE_SERVER, [sys.executable, "-c", server], dict(os.environ)))
+    deadline = time.monotonic() + 20
+    while (builder := stack.builder()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert builder.ppid() != os.getpid(), "the run, not the server that started it"
+    builder.kill()
+    while stack.builder() is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_chaos_without_a_broker_is_refused(settings: Settings, is_ready: dict[str, bool]) -> None:
+    with pytest.raises(DemoFailedError, match="without Kafka there is no chaos"):
+        run_stack(settings, DemoOptions(is_exiting=True, kills=1), Console(file=io.StringIO()), time.monotonic())
 
 
 def wait_for(feed: Feed) -> None:

@@ -44,6 +44,21 @@ def test_the_result_holds_rows_account_alerts_seconds_and_memory() -> None:
         assert figure in text
 
 
+def test_the_result_says_how_often_who_was_killed_on_purpose() -> None:
+    output = console()
+    kills = {"ingestor": 3, "broker": 1}
+    output.print(result_table(DemoResult(Stages(), Account(), 21.5, [], 0, kills)))
+    lines = [line.replace("│", "").split() for line in output.export_text().splitlines()]
+    assert ["ingestor", "killed", "3", "times"] in lines
+    assert ["broker", "killed", "1", "time"] in lines
+
+
+def test_a_result_without_chaos_says_nothing_of_kills() -> None:
+    output = console()
+    output.print(result_table(DemoResult(Stages(), Account(), 21.5, [], 0)))
+    assert "killed" not in output.export_text()
+
+
 def test_the_addresses_are_those_of_the_settings(settings: Settings) -> None:
     output = console()
     output.print(addresses_table(settings))

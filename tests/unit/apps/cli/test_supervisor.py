@@ -113,6 +113,28 @@ def test_a_grandchild_in_a_session_of_its_own_ends_too(supervisor: Supervisor) -
     assert wait_until(lambda: is_gone(grandchild))
 
 
+def test_one_that_is_killed_on_purpose_is_started_again_and_what_it_had_started_is_gone(supervisor: Supervisor) -> None:
+    with supervisor:
+        supervisor.start(spec("other", SLEEPS))
+        grandchild = int(start_and_read(supervisor, "parent", LEAVES_A_GRANDCHILD))
+        supervisor.restart("parent")
+        assert is_gone(grandchild)
+        assert wait_until(lambda: len(log_of(supervisor, "parent").split()) == 2)
+        supervisor.check()
+        assert supervisor.names == ("other", "parent")
+        successor = int(log_of(supervisor, "parent").split()[1])
+        assert [each.pid for each in supervisor.descendants("parent")] == [successor]
+
+
+def test_one_that_died_by_itself_is_not_started_again(supervisor: Supervisor) -> None:
+    with supervisor:
+        supervisor.start(spec("broken", DIES))
+        with pytest.raises(ProcessDiedError, match="broken ended unasked"):
+            wait_until(lambda: supervisor.check() is not None)
+        with pytest.raises(ProcessDiedError, match="broken ended unasked"):
+            supervisor.restart("broken")
+
+
 def test_resident_memory_counts_grandchildren(supervisor: Supervisor) -> None:
     with supervisor:
         start_and_read(supervisor, "alone", SLEEPS)
