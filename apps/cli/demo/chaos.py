@@ -37,6 +37,9 @@ class Target(Protocol):
     def builder(self) -> psutil.Process | None:
         """The process of the build that has the warehouse now; None when there is none."""
 
+    def modelled_builds(self) -> int:
+        """The number of the last build whose models are done; 0 before the first."""
+
 
 @dataclass(frozen=True)
 class _Absence:
@@ -56,7 +59,8 @@ class Chaos:
         self._say = say
         self._due: tuple[str, int] | None = None
         self._moments = [MODELLING if number % 2 == 0 else PUBLISHING for number in range(kills)]
-        self._builder: psutil.Process | None = None
+        self._builder: tuple[psutil.Process, int] | None = None  # and `modelled_builds` when it was first seen
+        self._builds_due = 0
         self._absent: dict[str, _Absence] = {}
         self._kills = dict.fromkeys((*OUTAGES, BUILD), 0)
 
@@ -69,14 +73,20 @@ class Chaos:
         """The bars in as many parts as the ingestor and the broker are killed, and a first one in which neither is: by its
         end both do their work.
 
-        Asking for a part makes its kill due, at the part's first row that lands: so have the part before landed as a whole.
+        Asking for a part makes its kill due, at the part's first row that lands: so ask when `is_through` the part before.
         """
         victims = OUTAGES * self._planned
         size = -(-bars.num_rows // (len(victims) + 1))
         yield bars.slice(0, size)
         for number, victim in enumerate(victims, start=1):
-            self._due = (victim, number * size + 1)
+            self._due, self._builds_due = (victim, number * size + 1), -(-number // len(OUTAGES))
             yield bars.slice(number * size, size)
+
+    def is_through(self, stages: Stages, replayed: int) -> bool:
+        """Whether the next part may begin, now that so many rows were replayed: all of them have landed, and as many builds
+        were killed as the others were, or none is to come because all is published.
+        """
+        return stages.landed >= replayed and (self._kills[BUILD] >= self._builds_due or stages.published >= replayed)
 
     def look(self, stages: Stages) -> None:
         """Tell who has come back, and kill who is due."""
@@ -114,12 +124,15 @@ class Chaos:
     def _strike_build(self, stages: Stages) -> None:
         if not self._moments:
             return
-        holder = self._target.builder()
-        self._builder = holder or self._builder
-        is_unpublished = stages.modelled > stages.published
+        holder, modelled = self._target.builder(), self._target.modelled_builds()
+        if holder is not None and (self._builder is None or self._builder[0] != holder):
+            self._builder = (holder, modelled)
+        if self._builder is None:
+            return
         # Between modelling and publishing a build lets go of the warehouse for a moment: it is known from before.
-        victim = self._builder if is_unpublished else holder
-        if victim is not None and is_unpublished == (self._moments[0] == PUBLISHING) and _kill(victim):
+        process, before = self._builder
+        is_there = modelled > before if self._moments[0] == PUBLISHING else holder is not None and modelled == before
+        if is_there and _kill(process):
             self._builder = None
             self._note(BUILD, stages.published, "a build", self._moments.pop(0))
 

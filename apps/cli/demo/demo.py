@@ -127,17 +127,18 @@ class Watch:
 
         Raises DemoFailedError at the deadline, and as the feed and the supervisor do.
         """
-        self._replay(bars, bars_per_second, lambda stages: stages.published)
+        self._replay(bars, bars_per_second, self._is_published)
 
     def replay_under_kills(self, bars: pa.Table) -> None:
         """Replay the bars part by part, with a kill in each but the first. Returns and raises as `replay` does."""
         assert self._chaos is not None
-        for part in self._chaos.parts(bars):
-            self._replay(part, BARS_PER_SECOND, lambda stages: stages.landed)
-        self._replay(bars.slice(bars.num_rows), None, lambda stages: stages.published)
+        chaos = self._chaos
+        for part in chaos.parts(bars):
+            self._replay(part, BARS_PER_SECOND, lambda stages: chaos.is_through(stages, self._replayed))
+        self._replay(bars.slice(bars.num_rows), None, self._is_published)
 
-    def _replay(self, bars: pa.Table, bars_per_second: float | None, reached: Callable[[Stages], int]) -> None:
-        """Replay the bars and return when the stage that `reached` picks has all that was replayed so far."""
+    def _replay(self, bars: pa.Table, bars_per_second: float | None, is_enough: Callable[[Stages], bool]) -> None:
+        """Replay the bars and return when the broker has taken all, and the rows at each stage are enough."""
         self._replayed += bars.num_rows
         if bars.num_rows:
             self._feed.start(bars, bars_per_second)
@@ -146,11 +147,14 @@ class Watch:
             self._stack.advance()
             if self._chaos is not None:
                 self._chaos.look(stages)
-            if not is_sending and reached(stages) >= self._replayed:
+            if not is_sending and is_enough(stages):
                 return
             if time.monotonic() - self._begun > self._deadline_seconds:
                 raise DemoFailedError(self._late())
             time.sleep(LOOK_SECONDS)
+
+    def _is_published(self, stages: Stages) -> bool:
+        return stages.published >= self._replayed
 
     def look(self) -> Stages:
         """The rows at each stage now, which are shown too."""

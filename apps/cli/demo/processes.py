@@ -17,6 +17,7 @@ from ingestion.broker import BrokerUnavailableError, ensure_kafka
 from ingestion.kafka_runtime import find_java
 from ingestion.mock_broker import MockBroker
 from tickhouse.settings import Settings, as_environment, process_environment
+from transform.progress import read_progress
 from transform.warehouse import build_lock_path
 
 READY_SECONDS = 120.0
@@ -85,6 +86,11 @@ class Stack:
             except psutil.Error:  # it ended meanwhile
                 continue
         return None
+
+    def modelled_builds(self) -> int:
+        """The number of the last build whose models are done; 0 before the first."""
+        progress = read_progress(self.settings)
+        return 0 if progress is None else progress.build_seq
 
     def keep_up(self) -> None:
         """Stay until interrupted. Raises ProcessDiedError when a process ends."""

@@ -23,6 +23,7 @@ class FakeTarget:
         self.restarted: list[str] = []
         self.is_up = True
         self.build: psutil.Process | None = None
+        self.modelled = 0
 
     def restart(self, name: str) -> None:
         self.restarted.append(name)
@@ -32,6 +33,9 @@ class FakeTarget:
 
     def builder(self) -> psutil.Process | None:
         return self.build
+
+    def modelled_builds(self) -> int:
+        return self.modelled
 
 
 @pytest.fixture
@@ -109,12 +113,45 @@ def test_a_build_dies_while_it_models_and_the_next_when_it_has_modelled(
     target.build = second
     chaos.look(Stages(5, 5, 5))
     assert second.status() != psutil.STATUS_ZOMBIE
-    target.build = None
+    target.build, target.modelled = None, 7
     chaos.look(Stages(5, 5, 5, 5))
     assert said[1:] == ["killed a build, modelled, before it had published (2 of 2)"]
     assert psutil.wait_procs(sleepers, timeout=10)[1] == []
     chaos.look(Stages(5, 5, 5, 5, 5))
     assert said[2].startswith("another build has published what the killed one had in hand, ")
+
+
+def test_a_build_after_one_that_was_killed_before_it_published_is_killed_while_it_models(
+    target: FakeTarget, said: list[str], sleepers: list[psutil.Process]
+) -> None:
+    chaos = Chaos(target, 3, said.append)
+    target.build = sleepers[0]
+    chaos.look(Stages(5, 5, 5))
+    target.build = sleepers[1]
+    chaos.look(Stages(5, 5, 5))
+    target.modelled = 2
+    chaos.look(Stages(5, 5, 5, 5))
+    assert chaos.kills["build"] == 2
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as third:
+        target.build = psutil.Process(third.pid)
+        chaos.look(Stages(5, 5, 5, 5))
+    assert said[2] == "killed a build, while it modelled (3 of 3)"
+
+
+def test_a_part_waits_for_its_build_to_be_killed_unless_none_is_to_come(
+    target: FakeTarget, said: list[str], sleepers: list[psutil.Process]
+) -> None:
+    chaos = Chaos(target, 1, said.append)
+    parts = chaos.parts(BARS)
+    next(parts)
+    assert not chaos.is_through(landed(3), 4)
+    assert chaos.is_through(landed(4), 4)
+    next(parts)
+    assert not chaos.is_through(landed(8), 8)
+    assert chaos.is_through(Stages(8, 8, 8, 8, 8), 8)
+    target.build = sleepers[0]
+    chaos.look(landed(8))
+    assert chaos.is_through(landed(8), 8)
 
 
 def test_a_build_that_has_ended_meanwhile_does_not_count(
