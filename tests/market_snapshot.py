@@ -20,8 +20,9 @@ from transform.marts import (
     FCT_INDICATOR,
     FCT_INDICATOR_SCHEMA,
 )
-from transform.snapshot.manifest import Balance, Manifest
-from transform.snapshot.publish import Publication, publish
+from transform.snapshot.layout import Cell
+from transform.snapshot.manifest import Balance, Manifest, latest_manifest
+from transform.snapshot.publish import NewMart, Publication, publish
 
 _PRICES = ("open", "high", "low", "close")
 
@@ -90,11 +91,13 @@ def publish_tables(storage: Storage, tables: dict[str, pa.Table]) -> Manifest:
     """Publish these marts as they are; every bar that was not derived landed once."""
     rows = tables[FCT_INDICATOR]["derived_from"].null_count if FCT_INDICATOR in tables else 0
     publication = Publication(
+        parent=latest_manifest(storage),
         build_seq=1,
+        build_id=None,
         watermark={"topic=bars/id=test/partition=0": rows},
         balance=Balance(landed=rows, current=rows, superseded=0, quarantined=0),
         latest_produced_at=datetime.now(UTC),
-        tables=tables,
+        marts={name: NewMart(cells=[(Cell(0), table)]) for name, table in tables.items()},
     )
     return publish(storage, publication)
 

@@ -74,3 +74,9 @@ MARTS: dict[str, pa.Schema] = {
     DIM_INSTRUMENT: DIM_INSTRUMENT_SCHEMA,
 }
 """Every published table, with the schema its Parquet files have. Without `change_seq`, contents tell whether one changed."""
+
+CHANGED_WITH = "int_indicator"
+"""The model whose rows' `change_seq` tells which rows of a mart with (symbol, interval, ts) may have changed, or gone."""
+
+HAS_ROW_FOR_ROW: dict[str, str] = {FCT_INDICATOR: "int_indicator", FCT_ALERT: FCT_ALERT}
+"""What to count and to divide by instead of such a mart: a table with just as many rows of each key, for a view is a join."""

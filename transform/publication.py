@@ -1,8 +1,9 @@
-"""Publishing what the warehouse holds: which marts changed, what the snapshot covers, where every bar is."""
+"""Publishing what the warehouse holds: which marts changed and where, what the snapshot covers, where every bar is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 import duckdb
@@ -10,9 +11,11 @@ import pyarrow as pa
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
+from transform.changed_cells import Changes, find_changes, read_cell
 from transform.marts import MARTS
-from transform.snapshot.manifest import Balance, Manifest, latest_manifest
-from transform.snapshot.publish import Publication, holds, publish
+from transform.snapshot.layout import Cell
+from transform.snapshot.manifest import Balance, Manifest, PublishedMart, latest_manifest
+from transform.snapshot.publish import NewMart, Publication, holds, publish
 from transform.snapshot.retention import remove_expired
 from transform.warehouse import open_warehouse
 
@@ -25,60 +28,89 @@ select
 """
 
 
+class BuildUnfinishedError(RuntimeError):
+    """The newest build was ended before all of its models were made: what the warehouse holds is of two builds."""
+
+
 def publish_warehouse(settings: Settings, storage: Storage) -> Manifest:
     """Publish the marts as they are in the warehouse; hold `build_lock`.
 
-    Returns the newest manifest: the one just published, or the one before it when nothing is new. A mart that
-    did not change keeps its files. What is new is told by the tables alone, so a build that was killed before
-    it published is made good by the next call. Old snapshots are removed afterwards.
+    Returns the newest manifest: the one just published, or the one before it when nothing is new. What changed is told by the
+    tables alone, so a build that was killed before it published is made good by the next call; files without a change are kept.
+    Old snapshots are removed afterwards. Raises BuildUnfinishedError, and PublishConflictError.
     """
     parent = latest_manifest(storage)
     with open_warehouse(settings) as connection:
         publication = _publication(connection, parent)
-    if parent is not None and not publication.tables and publication.watermark == parent.watermark:
-        return parent
-    manifest = publish(storage, publication)
+        if parent is not None and not publication.marts and publication.watermark == parent.watermark:
+            return parent
+        manifest = publish(storage, publication)
     remove_expired(storage, timedelta(seconds=settings.snapshot.retention_seconds))
     return manifest
 
 
+@dataclass(frozen=True)
+class _Build:
+    build_seq: int
+    build_id: str | None
+
+
 def _publication(connection: duckdb.DuckDBPyConnection, parent: Manifest | None) -> Publication:
+    build = _newest_build(connection)
     watermark = connection.execute("select chain, max(next_offset) from landing.slot group by chain order by chain").fetchall()
     balance = connection.sql(_BALANCE).to_arrow_table().to_pylist()[0]
-    build_seq, latest = connection.execute(
-        "select (select max(build_seq) from control.build), (select max(produced_at) from int_landed_bar)"
-    ).fetchall()[0]
+    latest = connection.execute("select max(produced_at) from int_landed_bar").fetchall()[0][0]
     return Publication(
-        build_seq=build_seq,
+        parent=parent,
+        build_seq=build.build_seq,
+        build_id=build.build_id,
         watermark=dict(watermark),
         balance=Balance(**balance),
         latest_produced_at=latest,
-        tables=_changed_marts(connection, parent),
+        marts=dict(_changed_marts(connection, parent)),
     )
 
 
-def _changed_marts(connection: duckdb.DuckDBPyConnection, parent: Manifest | None) -> Mapping[str, pa.Table]:
-    published = {} if parent is None else parent.marts
-    changed = {}
+def _newest_build(connection: duckdb.DuckDBPyConnection) -> _Build:
+    build_seq, build_id, finished_at = connection.execute(
+        "select build_seq, build_id, finished_at from control.build order by build_seq desc limit 1"
+    ).fetchall()[0]
+    if finished_at is None:
+        raise BuildUnfinishedError(f"build {build_seq} did not finish, so nothing is published: run `tickhouse build`")
+    return _Build(build_seq, build_id)
+
+
+def _changed_marts(connection: duckdb.DuckDBPyConnection, parent: Manifest | None) -> Iterator[tuple[str, NewMart]]:
+    since = _published_build(connection, parent)
+    published: Mapping[str, PublishedMart] = {} if parent is None else parent.marts
     for name, schema in MARTS.items():
         before = published.get(name)
         if "change_seq" not in schema.names:
             table = _rows(connection, name, schema)
             if before is None or not holds(before, table):
-                changed[name] = table
-        elif before is None or (before.rows, before.max_change_seq) != _extent(connection, name):
-            changed[name] = _rows(connection, name, schema)
-    return changed
+                yield name, NewMart(cells=[(Cell(0), table)])
+            continue
+        changes = find_changes(connection, name, before, since)
+        if changes is not None:
+            yield name, _new_mart(connection, name, schema, changes)
 
 
-def _extent(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, int]:
-    """How many rows there are, and the newest build that changed any."""
-    rows, highest = connection.execute(f"select count(*), coalesce(max(change_seq), 0) from {name}").fetchall()[0]
-    return rows, highest
+def _new_mart(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, changes: Changes) -> NewMart:
+    highest = connection.execute(f"select coalesce(max(change_seq), 0) from {changes.counted}").fetchall()[0][0]
+    cells = ((cell, read_cell(connection, name, schema, changes.layout, cell)) for cell in changes.cells)
+    return NewMart(cells=cells, kept=changes.kept, cuts=changes.layout.cuts, max_change_seq=highest)
+
+
+def _published_build(connection: duckdb.DuckDBPyConnection, parent: Manifest | None) -> int | None:
+    """The build that the newest snapshot is of; None where that is not of this warehouse, and nothing can be told from it."""
+    if parent is None or parent.build_id is None:
+        return None
+    found = connection.execute("select build_seq from control.build where build_id = ?", [parent.build_id]).fetchone()
+    return None if found is None else found[0]
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema) -> pa.Table:
-    """The whole mart, in the order of its key."""
-    key = [column for column in ("symbol", "interval", "ts", schema.names[0]) if column in schema.names]
-    ordered = f"select {', '.join(schema.names)} from {name} order by {', '.join(key)}"
-    return connection.sql(ordered).to_arrow_table().cast(schema)
+    """The whole of a mart that has no history, by its first column."""
+    return (
+        connection.sql(f"select {', '.join(schema.names)} from {name} order by {schema.names[0]}").to_arrow_table().cast(schema)
+    )

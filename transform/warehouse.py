@@ -49,7 +49,15 @@ create table if not exists control.build (
     is_full_refresh boolean not null
 );
 alter table control.build add column if not exists derived_intervals varchar[];
+alter table control.build add column if not exists build_id varchar;
 create table if not exists control.alert_threshold (rule varchar, severity varchar, threshold double);
+"""
+
+_NEW_BUILD = """
+insert into control.build (
+    build_seq, begun_at, computed_indicators, fingerprint, is_full_refresh, derived_intervals, build_id
+)
+values (?, now(), ?, ?, ?, ?, uuid()::varchar)
 """
 
 
@@ -104,7 +112,7 @@ def begin_build(settings: Settings, storage: Storage) -> Build:
         ).fetchone()
         is_full_refresh = last is not None and last[0] != fingerprint
         connection.execute(
-            "insert into control.build values (?, now(), null, ?, ?, ?, ?)",
+            _NEW_BUILD,
             [
                 build_seq,
                 list(settings.analytics.computed),

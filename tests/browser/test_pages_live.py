@@ -101,7 +101,7 @@ def test_new_bars_appear_by_themselves_and_leave_symbol_and_zoom_alone(page: Pag
 def test_a_lake_that_cannot_be_read_is_said_so_until_it_can(page: Page, serve: Serve, settings: Settings) -> None:
     storage = open_storage(settings)
     publish_bars(storage, all_but(10))
-    damaged = next(settings.lake_path.rglob("fct_indicator.parquet"))
+    damaged = next(settings.lake_path.glob("published/data/fct_indicator/*.parquet"))
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[:1000])
     page.goto(serve(settings).url)

@@ -291,7 +291,7 @@ def test_a_lake_that_cannot_be_read_is_a_503_that_says_so(api: TestClient, marke
 
 def test_a_damaged_file_is_a_503_and_no_half_answer(empty_api: TestClient, settings: Settings) -> None:
     publish_bars(open_storage(settings), stock_bars().query("symbol == 'FB'"))
-    for file in Path(settings.lake_path).rglob("fct_indicator.parquet"):
+    for file in Path(settings.lake_path).glob("published/data/fct_indicator/*.parquet"):
         file.write_bytes(file.read_bytes()[:1000])
     assert empty_api.get("/data").status_code == 503
 

@@ -88,7 +88,7 @@ def test_without_daily_bars_the_longest_that_landed_is_shown(settings: Settings)
 
 def test_a_snapshot_from_before_bars_were_derived_is_served_as_landed_and_closed(settings: Settings) -> None:
     publish_bars(open_storage(settings), DAILY)
-    for file in settings.lake_path.rglob("fct_indicator.parquet"):
+    for file in settings.lake_path.glob("published/data/fct_indicator/*.parquet"):
         pq.write_table(pq.read_table(file).drop_columns(["derived_from", "is_closed"]), file)
     api = TestClient(create_app(settings))
     bar = get(api, "/symbol/FB")["latest"]

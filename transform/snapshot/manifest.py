@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -10,7 +11,13 @@ from tickhouse.storage import Storage
 from transform.marts import FCT_INDICATOR
 
 MANIFESTS = "published/manifests"
-SCHEMA_VERSION = 1
+_DATA = "published/data"
+SCHEMA_VERSION = 2
+"""Version 1 knew one file a mart: no contents' hash, no symbols, no cuts. It is read as it is."""
+
+
+class NewerSchemaError(RuntimeError):
+    """A snapshot was published by a newer tickhouse than this one."""
 
 
 class _Record(BaseModel):
@@ -18,20 +25,45 @@ class _Record(BaseModel):
 
 
 class PublishedFile(_Record):
-    """One immutable Parquet file of a mart."""
+    """One immutable Parquet file of a mart: a cell of its layout, sorted by the mart's key.
+
+    `content` is the hash of its rows (`transform.snapshot.content`), `first_symbol` and `last_symbol` are those of its rows: all
+    None in a file of version 1, the symbols also without rows. `symbols_from` is where the cell begins.
+    """
 
     key: str
     rows: int
     bytes: int
     sha256: str
+    content: str | None = None
+    first_symbol: str | None = None
+    last_symbol: str | None = None
+    era: int = 0
+    symbols_from: str = ""
+
+    def may_hold(self, symbol: str) -> bool:
+        """Whether rows of the symbol can be in the file."""
+        if self.first_symbol is None or self.last_symbol is None:
+            return self.content is None
+        return self.first_symbol <= symbol <= self.last_symbol
 
 
 class PublishedMart(_Record):
-    """A mart as of one snapshot. `max_change_seq` is 0 of one whose rows carry none."""
+    """A mart as of one snapshot. `max_change_seq` is 0 of one whose rows carry none.
+
+    `cuts` maps an interval to the first ts (UTC) of every era but the first: see `transform.snapshot.layout`.
+    """
 
     rows: int
     max_change_seq: int
     files: tuple[PublishedFile, ...]
+    cuts: dict[str, tuple[datetime, ...]] = {}
+
+    @property
+    def content(self) -> str | None:
+        """The hash of all its rows; None where a file of version 1 has none."""
+        hashes = [int(file.content, 16) for file in self.files if file.content is not None]
+        return f"{sum(hashes) % 2**64:016x}" if len(hashes) == len(self.files) else None
 
 
 class Balance(_Record):
@@ -46,14 +78,15 @@ class Balance(_Record):
 class Manifest(_Record):
     """One snapshot: its place in the chain, what it covers, and its files.
 
-    `watermark` maps a chain's path to the offset below which everything landed is in this snapshot.
-    Times are UTC.
+    `watermark` maps a chain's path to the offset below which everything landed is in this snapshot. `build_id` is that of
+    the build in `control.build`, None in version 1. Times are UTC.
     """
 
     schema_version: int = SCHEMA_VERSION
     number: int
     parent: int | None
     build_seq: int
+    build_id: str | None = None
     published_at: datetime
     latest_produced_at: datetime | None
     watermark: dict[str, int]
@@ -76,6 +109,11 @@ def manifest_key(number: int) -> str:
     return f"{MANIFESTS}/{manifest_name(number)}"
 
 
+def data_folder(mart: str) -> str:
+    """Where the mart's files are, named after the number of the snapshot that they were written for."""
+    return f"{_DATA}/{mart}"
+
+
 def latest_number(storage: Storage, known: int | None = None) -> int | None:
     """The highest published number, `known` or above; None before the first publication."""
     after = manifest_name(known) if known is not None else ""
@@ -86,8 +124,19 @@ def latest_number(storage: Storage, known: int | None = None) -> int | None:
 
 
 def read_manifest(storage: Storage, number: int) -> Manifest:
-    """Raises ObjectMissingError when that snapshot was never published, or is no longer kept."""
-    return Manifest.model_validate_json(storage.get(manifest_key(number)))
+    """Raises ObjectMissingError when that snapshot was never published, or is no longer kept, and NewerSchemaError."""
+    return parse_manifest(storage.get(manifest_key(number)))
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Raises NewerSchemaError for what a newer version published, ValueError for what is no manifest."""
+    version = json.loads(data).get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise NewerSchemaError(
+            f"this lake's snapshots are of a newer tickhouse (schema version {version}; this one reads up to {SCHEMA_VERSION}): "
+            "upgrade tickhouse"
+        )
+    return Manifest.model_validate_json(data)
 
 
 def latest_manifest(storage: Storage) -> Manifest | None:

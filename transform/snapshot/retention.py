@@ -4,27 +4,60 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import takewhile
 
 from tickhouse.storage import ObjectMissingError, Storage
-from transform.snapshot.manifest import MANIFESTS, Manifest, manifest_key, read_manifest
+from transform.marts import MARTS
+from transform.snapshot.manifest import MANIFESTS, Manifest, data_folder, manifest_key, read_manifest
 
 
 def remove_expired(storage: Storage, retention: timedelta, now: datetime | None = None) -> int:
-    """Remove snapshots that were succeeded longer than `retention` ago, and files only they refer to.
+    """Remove snapshots that were succeeded longer than `retention` ago, and the files that no kept one refers to.
 
-    A snapshot a reader has pinned stays until a later call. Hold the build lock: a publish in progress may
-    refer to the same files. Returns how many snapshots went.
+    The oldest go first, up to one that a reader has pinned: that and all after it stay until a later call. Returns how many
+    went. It reads those that go and the first that stays, and may run beside a publication: what that refers to, the newest
+    snapshot refers to, or its number is higher.
     """
-    moment = now or datetime.now(UTC)
-    manifests = [read_manifest(storage, int(name.split(".")[0])) for name in storage.list_after(MANIFESTS)]
-    expired = [manifest for manifest, successor in pairwise(manifests) if moment - successor.published_at > retention]
-    removed = [manifest for manifest in expired if _remove_manifest(storage, manifest)]
-    kept = {key for manifest in manifests if manifest not in removed for key in _files(manifest)}
-    for key in {key for manifest in removed for key in _files(manifest)} - kept:
-        storage.delete(key)
+    expires = (now or datetime.now(UTC)) - retention
+    removed: list[Manifest] = []
+    for manifest, succeeded_at in _oldest_first(storage):
+        if succeeded_at is None or succeeded_at >= expires or not _remove_manifest(storage, manifest):
+            if removed:
+                _remove_files(storage, removed, manifest)
+            break
+        removed.append(manifest)
     return len(removed)
+
+
+def _oldest_first(storage: Storage) -> Iterator[tuple[Manifest, datetime | None]]:
+    """Each manifest, and when the next one was published."""
+    manifest = None
+    for name in storage.list_after(MANIFESTS):
+        try:
+            successor = read_manifest(storage, int(name.split(".")[0]))
+        except ObjectMissingError:
+            continue  # another process removes expired ones too
+        if manifest is not None:
+            yield manifest, successor.published_at
+        manifest = successor
+    if manifest is not None:
+        yield manifest, None
+
+
+def _remove_files(storage: Storage, removed: list[Manifest], oldest: Manifest) -> None:
+    """Remove the files older than the oldest kept snapshot that it does not name: what one dropped, no later one takes up.
+
+    They are those of the snapshots just removed, and what a removal that was killed left behind.
+    """
+    files = _files(oldest)
+    gone = {key for manifest in removed for key in _files(manifest)}
+    ends = f"{oldest.number:020d}-"
+    for folder in map(data_folder, MARTS):
+        gone |= {f"{folder}/{name}" for name in takewhile(lambda name: name < ends, storage.list_after(folder))}
+    for key in sorted(gone - files):
+        storage.delete(key)
 
 
 def _remove_manifest(storage: Storage, manifest: Manifest) -> bool:
@@ -33,7 +66,7 @@ def _remove_manifest(storage: Storage, manifest: Manifest) -> bool:
     try:
         descriptor = os.open(storage.local_path(key), os.O_RDONLY)
     except ObjectMissingError:
-        return False
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         storage.delete(key)

@@ -20,8 +20,9 @@ from ingestion.sources import SAMPLE_ROWS, read_sample
 from tickhouse.settings import Settings
 from transform.marts import FCT_ALERT
 from transform.progress import ModelProgress, note_progress
-from transform.snapshot.manifest import Balance, Manifest
-from transform.snapshot.publish import Publication, publish
+from transform.snapshot.layout import Cell
+from transform.snapshot.manifest import Balance, Manifest, latest_manifest
+from transform.snapshot.publish import NewMart, Publication, publish
 from transform.validation.record import ValidationRecord, write_record
 
 
@@ -49,7 +50,9 @@ def validate(lake: Lake, position: int, rows: int, quarantined: int = 0) -> None
 def publish_up_to(lake: Lake, end: int, *, quarantined: int = 0, alerts: int = 0) -> Manifest:
     balance = Balance(landed=end, current=end - quarantined - 1, superseded=1, quarantined=quarantined)
     mart = pa.table({"change_seq": pa.array([1] * alerts, pa.int64())})
-    return publish(lake.storage, Publication(1, {lake.chain.path: end}, balance, BEGUN_AT, {FCT_ALERT: mart}))
+    parent, watermark = latest_manifest(lake.storage), {lake.chain.path: end}
+    marts = {FCT_ALERT: NewMart(cells=[(Cell(0), mart)])}
+    return publish(lake.storage, Publication(parent, 1, None, watermark, balance, BEGUN_AT, marts))
 
 
 def test_before_anything_has_happened_every_stage_is_at_zero(settings: Settings) -> None:
