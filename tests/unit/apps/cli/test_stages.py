@@ -18,7 +18,7 @@ from apps.cli.status import KafkaSide, read_status
 from apps.cli.status_report import status_report
 from ingestion.sources import SAMPLE_ROWS, read_sample
 from tickhouse.settings import Settings
-from transform.marts import FCT_ALERT
+from transform.marts import FCT_ALERT, FCT_ALERT_SCHEMA
 from transform.progress import ModelProgress, note_progress
 from transform.snapshot.layout import Cell
 from transform.snapshot.manifest import Balance, Manifest, latest_manifest
@@ -49,7 +49,7 @@ def validate(lake: Lake, position: int, rows: int, quarantined: int = 0) -> None
 
 def publish_up_to(lake: Lake, end: int, *, quarantined: int = 0, alerts: int = 0) -> Manifest:
     balance = Balance(landed=end, current=end - quarantined - 1, superseded=1, quarantined=quarantined)
-    mart = pa.table({"change_seq": pa.array([1] * alerts, pa.int64())})
+    mart = pa.Table.from_pylist([{"alert_id": str(number)} for number in range(alerts)], schema=FCT_ALERT_SCHEMA)
     parent, watermark = latest_manifest(lake.storage), {lake.chain.path: end}
     marts = {FCT_ALERT: NewMart(cells=[(Cell(0), mart)])}
     return publish(lake.storage, Publication(parent, 1, None, watermark, balance, BEGUN_AT, marts))
