@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tickhouse.bar import INTERVALS
 from transform.marts import FCT_INDICATOR
-from transform.snapshot.read import Snapshot
+from transform.snapshot.read import Series, Snapshot
 
 _BAR = "* replace (coalesce(is_closed, true) as is_closed)"
 """What is asked of a bar. Snapshots published before bars were derived do not say that theirs are closed."""
@@ -48,6 +48,8 @@ class HeldInterval:
 
 def bars(snapshot: Snapshot, selection: Selection, limit: int, offset: int = 0) -> pa.Table:
     """Rows of `fct_indicator` in the order of (symbol, interval, ts), which a bar's identity makes unambiguous."""
+    if (series := _series(snapshot, selection)) is not None:
+        return _finite(_closed(series.rows(offset, limit)))
     where, bound = _where(selection)
     return _ask(
         snapshot,
@@ -60,6 +62,8 @@ def bars(snapshot: Snapshot, selection: Selection, limit: int, offset: int = 0) 
 
 def count_bars(snapshot: Snapshot, selection: Selection) -> int:
     """How many bars there are to page through."""
+    if (series := _series(snapshot, selection)) is not None:
+        return len(series)
     where, bound = _where(selection)
     return int(_ask(snapshot, f"select count(*) as bars from fct_indicator {where}", **bound)["bars"][0].as_py())
 
@@ -72,6 +76,8 @@ def published_bars(snapshot: Snapshot) -> int:
 
 def newest_bars(snapshot: Snapshot, selection: Selection, limit: int) -> pa.Table:
     """The last `limit` of the selected bars with their indicators, oldest first."""
+    if (series := _series(snapshot, selection)) is not None:
+        return _finite(_closed(series.newest(limit)))
     where, bound = _where(selection)
     newest = f"select {_BAR} from fct_indicator {where} order by ts desc, symbol, interval limit $limit"
     return _ask(snapshot, f"from ({newest}) order by ts, symbol, interval", **bound, limit=limit)
@@ -123,10 +129,12 @@ def description(snapshot: Snapshot, symbol: str) -> dict[str, Any]:
 
 def intervals_of(snapshot: Snapshot, symbol: str | None = None) -> list[HeldInterval]:
     """The intervals there are bars of, longest first, of one symbol or of all; none for an unknown symbol."""
-    where, bound = _where(Selection(symbol=symbol))
-    counted = "select interval, count(*) as bars, count(derived_from) as derived_bars"
-    found = _ask(snapshot, f"{counted} from fct_indicator {where} group by interval", **bound).to_pylist()
-    return sorted((HeldInterval(**row) for row in found), key=lambda held: -INTERVALS.get(held.interval, 0))
+    if symbol is None:
+        counted = "select interval, count(*) as bars, count(derived_from) as derived_bars from fct_indicator group by interval"
+        found = [HeldInterval(**row) for row in _ask(snapshot, counted).to_pylist()]
+    else:
+        found = [HeldInterval(interval, *counts) for interval, counts in snapshot.intervals(symbol).items()]
+    return sorted(found, key=lambda held: -INTERVALS.get(held.interval, 0))
 
 
 def usual_interval(held: Sequence[HeldInterval]) -> str | None:
@@ -223,9 +231,26 @@ def _where(selection: Selection) -> tuple[str, dict[str, Any]]:
     return ("where " + " and ".join(wanted) if wanted else ""), bound
 
 
+def _series(snapshot: Snapshot, selection: Selection) -> Series | None:
+    """The selected bars where they are all of one series; None where they must be asked for in SQL."""
+    if selection.symbol is None or selection.interval is None or selection.derived is not None:
+        return None
+    return snapshot.series(selection.symbol, selection.interval, selection.start, selection.until)
+
+
 def _ask(snapshot: Snapshot, sql: str, **parameters: Any) -> pa.Table:
-    """The answer with NaN and infinities as null: neither JSON nor a chart can carry them."""
-    table = snapshot.query(sql, parameters)
+    """The answer in finite numbers; of one symbol where `symbol` is among the parameters."""
+    return _finite(snapshot.query(sql, parameters, symbol=parameters.get("symbol")))
+
+
+def _closed(bars: pa.Table) -> pa.Table:
+    """What `_BAR` says in SQL."""
+    place = bars.schema.get_field_index("is_closed")
+    return bars.set_column(place, "is_closed", pc.fill_null(bars.column(place), True))
+
+
+def _finite(table: pa.Table) -> pa.Table:
+    """With NaN and infinities as null: neither JSON nor a chart can carry them."""
     for position, field in enumerate(table.schema):
         if pa.types.is_floating(field.type):
             column = table.column(position)

@@ -1,4 +1,4 @@
-"""What a handler is given: the newest snapshot, pinned until its answer is sent."""
+"""What a handler is given: a snapshot, pinned until its answer is sent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC
 from typing import Annotated
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Query, Request, Response
 
 from apps.api.errors import UnknownSymbolError
 from apps.api.models import SnapshotInfo
+from apps.api.parameters import AsOf
 from apps.market import HeldInterval, intervals_of, published_bars
 from transform.snapshot.read import Snapshot, SnapshotReader
 
@@ -17,10 +18,13 @@ SNAPSHOT_HEADER = "X-Tickhouse-Snapshot"
 PUBLISHED_HEADER = "X-Tickhouse-Published-At"
 
 
-def pin_snapshot(request: Request, response: Response) -> Iterator[Snapshot | None]:
-    """The newest snapshot; its number and time go into the answer's headers, an error's too. None before the first."""
+def pin_snapshot(request: Request, response: Response, as_of: Annotated[AsOf, Query()] = None) -> Iterator[Snapshot | None]:
+    """The snapshot asked for, or else the newest; None before the first.
+
+    Its number and time go into the answer's headers, an error's too.
+    """
     reader: SnapshotReader = request.app.state.reader
-    with reader.pin() as snapshot:
+    with reader.pin(as_of) as snapshot:
         request.state.headers = _headers(snapshot)
         response.headers.update(request.state.headers)
         yield snapshot

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from apps.api.models import Error, Problem
-from transform.snapshot.read import SnapshotUnavailableError
+from transform.snapshot.read import SnapshotGoneError, SnapshotUnavailableError, UnknownSnapshotError
 
 _log = structlog.get_logger(__name__)
 
@@ -24,24 +24,34 @@ class UnknownSymbolError(LookupError):
 def handle_errors(app: FastAPI) -> None:
     """Answer every error with `Error`, and the status that fits it."""
     app.add_exception_handler(UnknownSymbolError, _unknown_symbol)
+    app.add_exception_handler(UnknownSnapshotError, _unknown_snapshot)
+    app.add_exception_handler(SnapshotGoneError, _snapshot_gone)
     app.add_exception_handler(RequestValidationError, _bad_parameter)
     app.add_exception_handler(SnapshotUnavailableError, _unavailable)
     app.add_exception_handler(HTTPException, _no_such_thing)
     app.add_exception_handler(Exception, _internal)
 
 
-def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def errors_of() -> dict[int | str, dict[str, Any]]:
     """The OpenAPI description of the errors an endpoint may answer with."""
-    return {status: {"model": Error} for status in (*statuses, 422, 503)}
+    return {status: {"model": Error} for status in (404, 410, 422, 503)}
 
 
 def _unknown_symbol(request: Request, error: Exception) -> JSONResponse:
     return _answer(request, 404, Error(error="unknown_symbol", message=str(error)))
 
 
+def _unknown_snapshot(request: Request, error: Exception) -> JSONResponse:
+    return _answer(request, 404, Error(error="unknown_snapshot", message=str(error)))
+
+
+def _snapshot_gone(request: Request, error: Exception) -> JSONResponse:
+    return _answer(request, 410, Error(error="snapshot_gone", message=str(error)))
+
+
 def _bad_parameter(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    problems = [_problem(found) for found in error.errors()]
+    problems = list(dict.fromkeys(map(_problem, error.errors())))  # `as_of` is looked at twice: for the snapshot, for the answer
     named = "; ".join(f"{problem.parameter}: {problem.message}" for problem in problems)
     return _answer(
         request, 422, Error(error="bad_parameter", message=f"{named}. /docs lists every parameter.", problems=problems)

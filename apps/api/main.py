@@ -27,7 +27,7 @@ feed carries adjusted closes, else as traded. Before the first publication lists
 def create_app(settings: Settings) -> FastAPI:
     """The API over the lake that `settings.storage` names; nothing is read before the first request."""
     app = FastAPIOffline(title="tickhouse", version=version("tickhouse"), description=_DESCRIPTION, redoc_url=None)
-    app.state.reader = SnapshotReader(open_storage(settings))
+    app.state.reader = SnapshotReader(open_storage(settings), settings.cache_path)
     for part in (service, bars, symbols, indicators):
         app.include_router(part.router)
     handle_errors(app)

@@ -29,6 +29,18 @@ IsClosed = Annotated[
 ]
 
 
+ErrorKind = Literal[
+    "unknown_symbol",
+    "unknown_snapshot",
+    "snapshot_gone",
+    "bad_parameter",
+    "not_found",
+    "method_not_allowed",
+    "unavailable",
+    "internal",
+]
+
+
 class SnapshotInfo(BaseModel):
     """The published state an answer was read from. Answers with one number agree with each other."""
 
@@ -45,6 +57,8 @@ class Answer(BaseModel):
 class Problem(BaseModel):
     """One thing that is wrong with a request."""
 
+    model_config = ConfigDict(frozen=True)
+
     parameter: str = Field(description="Where: the parameter's name.")
     message: str = Field(description="What is wrong with it.")
 
@@ -52,9 +66,7 @@ class Problem(BaseModel):
 class Error(BaseModel):
     """Why there is no answer, and what to do."""
 
-    error: Literal["unknown_symbol", "bad_parameter", "not_found", "method_not_allowed", "unavailable", "internal"] = Field(
-        description="The kind of error, for programs."
-    )
+    error: ErrorKind = Field(description="The kind of error, for programs.")
     message: str = Field(description="What was wrong and what to do about it, for people.")
     problems: list[Problem] = Field(default=[], description="Each parameter that was refused (status 422).")
 

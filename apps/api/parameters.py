@@ -12,6 +12,7 @@ from apps.market import Selection
 from tickhouse.settings import INDICATORS, Indicator
 
 MAX_LIMIT = 10_000
+_MAX_DIGITS = 18
 IntervalName = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"]
 
 
@@ -28,6 +29,19 @@ def parse_moment(text: Any) -> Any:
         raise ValueError("not a date or time in ISO 8601; write 2012-03-01 or 2012-03-01T14:30:00Z") from None
 
 
+def parse_as_of(text: Any) -> Any:
+    """A snapshot's number, or a time in UTC, of a date its first instant. Raises ValueError."""
+    if not isinstance(text, str):
+        return text
+    if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+        return int(text)
+    try:
+        moment = parse_moment(text)
+    except ValueError:
+        raise ValueError("neither a snapshot's number nor a date or time; write 17 or 2026-11-24T09:30:00Z") from None
+    return _first_instant(moment)
+
+
 def split_names(values: Any) -> Any:
     """`["a,b", "c"]` as `["a", "b", "c"]`: a list may be written with commas or by repeating its parameter."""
     return [name for value in values for name in value.split(",")] if isinstance(values, list) else values
@@ -36,13 +50,26 @@ def split_names(values: Any) -> Any:
 Moment = Annotated[date | datetime, BeforeValidator(parse_moment), WithJsonSchema({"type": "string", "examples": ["2012-03-01"]})]
 
 
-class NoParameters(BaseModel):
-    """Of an endpoint that takes none."""
+AsOf = Annotated[
+    int | datetime | None,
+    BeforeValidator(parse_as_of),
+    WithJsonSchema({"type": "string", "examples": ["17", "2026-11-24T09:30:00Z"]}),
+    Field(
+        description="Answer from an earlier snapshot: its number, or a date or time in UTC at which it was the newest; a date is "
+        "its first instant. Those that retention has removed are a 410. Without it, from the newest."
+    ),
+]
+
+
+class SnapshotParameters(BaseModel):
+    """Which snapshot: every endpoint takes it."""
 
     model_config = ConfigDict(extra="forbid")
 
+    as_of: AsOf = None
 
-class IntervalParameters(NoParameters):
+
+class IntervalParameters(SnapshotParameters):
     """Which length of bars."""
 
     interval: IntervalName | None = Field(
@@ -90,7 +117,7 @@ class IndicatorParameters(RangeParameters):
 
 
 SymbolPath = Annotated[str, Path(min_length=1, description="Instrument, as its exchange writes it.", examples=["AAPL"])]
-NoQuery = Annotated[NoParameters, Query()]
+SnapshotQuery = Annotated[SnapshotParameters, Query()]
 IntervalQuery = Annotated[IntervalParameters, Query()]
 BarQuery = Annotated[BarParameters, Query()]
 IndicatorQuery = Annotated[IndicatorParameters, Query()]

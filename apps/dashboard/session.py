@@ -27,7 +27,7 @@ def open_session() -> Session:
     settings = load_settings()
     configure_logging(settings)
     _take_over_loggers(settings.logging.level)
-    return Session(settings, SnapshotReader(open_storage(settings)))
+    return Session(settings, SnapshotReader(open_storage(settings), settings.cache_path))
 
 
 def _take_over_loggers(level: str) -> None:

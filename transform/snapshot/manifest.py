@@ -16,6 +16,10 @@ SCHEMA_VERSION = 2
 """Version 1 knew one file a mart: no contents' hash, no symbols, no cuts. It is read as it is."""
 
 
+_LOOKS_AHEAD = 4
+"""Numbers follow each other without holes, so the next one's absence tells the newest: a listing looks at all that are kept."""
+
+
 class NewerSchemaError(RuntimeError):
     """A snapshot was published by a newer tickhouse than this one."""
 
@@ -115,7 +119,11 @@ def data_folder(mart: str) -> str:
 
 
 def latest_number(storage: Storage, known: int | None = None) -> int | None:
-    """The highest published number, `known` or above; None before the first publication."""
+    """The highest published number; None before the first publication. To know one that was published saves a listing."""
+    if known is not None:
+        for number in range(known + 1, known + 1 + _LOOKS_AHEAD):
+            if not storage.exists(manifest_key(number)):
+                return number - 1
     after = manifest_name(known) if known is not None else ""
     newest = known
     for name in storage.list_after(MANIFESTS, after):

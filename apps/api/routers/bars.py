@@ -13,7 +13,7 @@ from apps.api.parameters import BarParameters, BarQuery
 from apps.market import bars, count_bars
 from transform.snapshot.read import Snapshot
 
-router = APIRouter(tags=["bars"], responses=errors_of(404))
+router = APIRouter(tags=["bars"], responses=errors_of())
 
 
 @router.get("/data")

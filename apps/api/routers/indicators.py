@@ -12,7 +12,7 @@ from apps.market import newest_bars, usual_interval
 from tickhouse.settings import INDICATORS
 from transform.snapshot.read import Snapshot
 
-router = APIRouter(tags=["indicators"], responses=errors_of(404))
+router = APIRouter(tags=["indicators"], responses=errors_of())
 
 
 @router.get("/indicators/{symbol:path}", response_model_exclude_unset=True)

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from apps.api.dependencies import Pinned, snapshot_info
 from apps.api.errors import errors_of
 from apps.api.models import Health, Service, Stats
-from apps.api.parameters import NoQuery
+from apps.api.parameters import SnapshotQuery
 from apps.market import alerts_by_rule, intervals_of, published_bars, totals
 from transform.snapshot.read import Snapshot
 
@@ -29,19 +29,19 @@ _LINKS = {
 
 
 @router.get("/")
-def describe(snapshot: Pinned, _: NoQuery) -> Service:
+def describe(snapshot: Pinned, _: SnapshotQuery) -> Service:
     """What this is and where to go."""
     return Service(snapshot=snapshot_info(snapshot), name="tickhouse", version=version("tickhouse"), links=_LINKS)
 
 
 @router.get("/health")
-def health(snapshot: Pinned, _: NoQuery) -> Health:
+def health(snapshot: Pinned, _: SnapshotQuery) -> Health:
     """Whether there is data to serve."""
     return health_of(snapshot, datetime.now(UTC))
 
 
 @router.get("/stats")
-def stats(snapshot: Pinned, _: NoQuery) -> Stats:
+def stats(snapshot: Pinned, _: SnapshotQuery) -> Stats:
     """Figures of everything published."""
     return stats_of(snapshot)
 

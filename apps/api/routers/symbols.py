@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from apps.api.dependencies import Pinned, known_intervals, snapshot_info
 from apps.api.errors import errors_of
 from apps.api.models import Instruments, SymbolSummary
-from apps.api.parameters import IntervalQuery, NoQuery, SymbolPath
+from apps.api.parameters import IntervalQuery, SnapshotQuery, SymbolPath
 from apps.market import Selection, alerts, description, fifty_two_weeks, instruments, newest_bars, usual_interval
 from transform.snapshot.read import Snapshot
 
@@ -17,13 +17,13 @@ RECENT_ALERTS = 10
 
 
 @router.get("/symbols", responses=errors_of())
-def symbols(snapshot: Pinned, _: NoQuery) -> Instruments:
+def symbols(snapshot: Pinned, _: SnapshotQuery) -> Instruments:
     """Every (symbol, interval) there are bars of, with what the instrument is called and where it is traded."""
     found = [] if snapshot is None else instruments(snapshot).to_pylist()
     return Instruments(snapshot=snapshot_info(snapshot), symbols=found)
 
 
-@router.get("/symbol/{symbol:path}", responses=errors_of(404))
+@router.get("/symbol/{symbol:path}", responses=errors_of())
 def symbol(snapshot: Pinned, symbol: SymbolPath, asked: IntervalQuery) -> SymbolSummary:
     """One symbol's newest bar with its indicators, its 52 weeks, its newest alerts."""
     return summary_of(snapshot, symbol, asked.interval)
