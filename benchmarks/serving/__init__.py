@@ -1,0 +1,1 @@
+"""What `make bench-read` is about: a published history, and ways to read a series of it."""
