@@ -45,7 +45,7 @@ def test_a_message_cut_off_anywhere_is_read_to_its_end_and_no_further(fenced: Fe
     value = bar_message(1)[:size] + tail
     data = fenced.at_its_end(value + b'"' * WORD)
     columns = parse(data, np.array([0]), np.array([len(value)]))
-    assert columns.is_parsed[0] == (value == bar_message(1))
+    assert columns.is_parsed[0] == (value.rstrip(b" \t\r\n") == bar_message(1)), "blanks may stand behind JSON"
 
 
 def test_data_without_the_word_behind_is_refused(fenced: Fenced) -> None:
