@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.chain.seal import write_sealed
 from ingestion.chain.slot import DEAD_LETTER, Chain, SlotFooter, slot_name
 from ingestion.decode import Rejected
 from ingestion.messages import Messages
@@ -62,10 +62,8 @@ def write_dead_letters(storage: Storage, chain: Chain, position: int, letters: p
 
     They count only once a slot whose footer names the file has won its place in the chain.
     """
-    sink = io.BytesIO()
-    pq.write_table(letters, sink, compression="zstd")
     key = f"{DEAD_LETTER}/{chain.path}/{slot_name(position)}-{name}.parquet"
-    storage.put_if_absent(key, sink.getvalue())
+    storage.put_if_absent(key, write_sealed(letters, compression="zstd"))
     return key
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ingestion.chain.seal import write_sealed
 from ingestion.chain.slot import ARCHIVE, Chain, Genesis, SlotFooter, as_landed, slot_name
 from tickhouse.storage import Storage
 
@@ -136,21 +136,18 @@ class ArchiveHead:
 
 
 def encode_bars(rows: pa.Table) -> bytes:
-    """The bars as the archive's Parquet file: a symbol's bars beside each other, in the order of their times.
+    """The bars as the archive's sealed Parquet file: a symbol's bars beside each other, in the order of their times.
 
     What each column is written as, and why, is in docs/decisions/archive-layout.md.
     """
-    sink = io.BytesIO()
-    pq.write_table(
+    return write_sealed(
         rows.sort_by(_ROW_ORDER),
-        sink,
         row_group_size=_ROW_GROUP_ROWS,
         compression="zstd",
         compression_level=15,
         use_dictionary=[name for name in rows.column_names if name not in _ENCODINGS],
         column_encoding=_ENCODINGS,
     )
-    return sink.getvalue()
 
 
 def decode_bars(data: bytes) -> pa.Table:
@@ -166,9 +163,7 @@ def read_bars(path: Path) -> pa.Table:
 def encode_footers(footers: Sequence[SlotFooter]) -> bytes:
     """The footers of consecutive slots as the archive's second file."""
     columns = ([one.position for one in footers], [one.next_offset for one in footers], [one.encode() for one in footers])
-    sink = io.BytesIO()
-    pq.write_table(pa.table(list(columns), schema=_FOOTERS), sink, compression="zstd", use_dictionary=False)
-    return sink.getvalue()
+    return write_sealed(pa.table(list(columns), schema=_FOOTERS), compression="zstd", use_dictionary=False)
 
 
 def decode_footers(data: bytes) -> list[SlotFooter]:

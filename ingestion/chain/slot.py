@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.chain.seal import write_sealed
 from tickhouse.bar import LANDED_SCHEMA
 
 LANDING = "landing"
@@ -128,25 +128,21 @@ def slot_name(position: int) -> str:
 
 
 def encode_slot(rows: pa.Table, footer: SlotFooter) -> bytes:
-    """The slot as a Parquet file: zstd, dictionary on text and prices, delta on times and offsets.
+    """The slot as a sealed Parquet file: zstd, dictionary on text and prices, delta on times and offsets.
 
     `rows` are in LANDED_SCHEMA, and texts may be codes of a dictionary already: the file is the same, and quicker made.
     """
-    sink = io.BytesIO()
     names = rows.schema.names
     deltas = [name for name in names if name in ("ts", "produced_at", "offset", "kafka_timestamp")]
-    with pq.ParquetWriter(
-        sink,
-        rows.schema,
+    return write_sealed(
+        rows,
+        {**_stored_schema(names), **footer.metadata()},
         compression="zstd",
         compression_level=3,
         use_dictionary=[name for name in names if name not in deltas],
         column_encoding=dict.fromkeys(deltas, "DELTA_BINARY_PACKED"),
         store_schema=False,
-    ) as file:
-        file.write_table(rows)
-        file.add_key_value_metadata({**_stored_schema(names), **footer.metadata()})
-    return sink.getvalue()
+    )
 
 
 def _stored_schema(names: list[str]) -> dict[bytes, bytes]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.chain.seal import write_sealed
 from ingestion.chain.slot import Chain, slot_name
 from tickhouse.storage import Storage
 
@@ -21,9 +21,8 @@ def quarantine_key(chain: Chain, position: int, rules: str) -> str:
 
 def write_quarantine(storage: Storage, key: str, rows: pa.Table, reasons: Sequence[Sequence[str]]) -> None:
     """Keep the failing rows as landed, each with its `reasons`. The same slot and rules give the same file."""
-    sink = io.BytesIO()
-    pq.write_table(rows.append_column("reasons", pa.array(reasons, pa.list_(pa.string()))), sink, compression="zstd")
-    storage.put_if_absent(key, sink.getvalue())
+    explained = rows.append_column("reasons", pa.array(reasons, pa.list_(pa.string())))
+    storage.put_if_absent(key, write_sealed(explained, compression="zstd"))
 
 
 def quarantined_offsets(storage: Storage, key: str) -> pa.Array:
