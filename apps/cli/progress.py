@@ -1,4 +1,4 @@
-"""How far a replay has come: a moving bar on a terminal, a plain line now and then elsewhere."""
+"""How far work has come: a moving bar on a terminal, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 
 
 @contextmanager
-def showing_progress(console: Console, description: str, *, is_steady: bool = True) -> Iterator[Show]:
+def showing_progress(console: Console, description: str, *, is_steady: bool = True, noun: str = "bars") -> Iterator[Show]:
     """A function to tell (done, total) as often as one likes; the total is None where there is none.
 
     The time that is left is told of what is steady: elsewhere the rate so far says nothing about the rest.
@@ -27,7 +27,7 @@ def showing_progress(console: Console, description: str, *, is_steady: bool = Tr
         def write(line: str) -> None:
             console.print(f"{description}: {line}", highlight=False, soft_wrap=True)
 
-        yield ProgressLines(write, is_steady=is_steady).show
+        yield ProgressLines(write, is_steady=is_steady, noun=noun).show
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn())
     with Progress(*columns, *([TimeRemainingColumn()] if is_steady else []), console=console) as progress:
@@ -38,8 +38,11 @@ class ProgressLines:
     """A line every ten seconds: how many of how many, how many a second since the line before, and, of what is steady, how
     long it will take."""
 
-    def __init__(self, write: Callable[[str], object], clock: Clock = time.monotonic, *, is_steady: bool = True) -> None:
+    def __init__(
+        self, write: Callable[[str], object], clock: Clock = time.monotonic, *, is_steady: bool = True, noun: str = "bars"
+    ) -> None:
         self._write = write
+        self._noun = noun
         self._clock = clock
         self._is_steady = is_steady
         self._last: tuple[float, int] | None = None
@@ -53,14 +56,14 @@ class ProgressLines:
         if now - then < LINE_SECONDS:
             return
         self._last = now, done
-        self._write(progress_line(done, total, (done - before) / (now - then), is_steady=self._is_steady))
+        self._write(progress_line(done, total, (done - before) / (now - then), is_steady=self._is_steady, noun=self._noun))
 
 
-def progress_line(done: int, total: int | None, rate: float, *, is_steady: bool = True) -> str:
-    """`rate` is in bars a second."""
-    of = "" if total is None else f" of {total:,} bars ({done / total:.0%})" if total else " of 0 bars"
+def progress_line(done: int, total: int | None, rate: float, *, is_steady: bool = True, noun: str = "bars") -> str:
+    """`rate` is in bars, or what else the noun says, a second."""
+    of = "" if total is None else f" of {total:,} {noun} ({done / total:.0%})" if total else f" of 0 {noun}"
     left = f", {_duration((total - done) / rate)} left" if is_steady and total is not None and rate > 0 else ""
-    return f"{done:,}{of or ' bars'}, {rate:,.0f}/s{left}"
+    return f"{done:,}{of or f' {noun}'}, {rate:,.0f}/s{left}"
 
 
 class _Bar:

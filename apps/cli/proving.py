@@ -24,9 +24,24 @@ The exit code is 1 when something does not hold. It waits for a build that is ru
 """
 
 
+_VERIFY_HELP = """
+Look at everything that landed and everything that is published, and name what does not add up.
+
+Every chain is walked, slot by slot: checksums, offsets, dead letters, validation records, quarantine. Then two balances:
+produced = landed + dead letters, and landed = current + superseded + quarantined, the latter counted from the lake and held
+against the newest snapshot. Of every snapshot that is kept each file is read: bytes, rows, order, one row a key.
+
+  tickhouse verify           reads the whole lake once; changes nothing, and stops nobody
+  tickhouse verify --topic   reads the whole topic too: each message must be a bar or a dead letter, and nothing else may be
+
+The exit code is 1 when something does not add up. It needs up to 2 GB of memory, and 30 bytes of disk a bar while it runs.
+"""
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command(rich_help_panel=_PANEL, help=_EXPLAIN_HELP)(explain)
+    app.command(rich_help_panel=_PANEL, help=_VERIFY_HELP)(verify)
 
 
 def explain(
@@ -40,4 +55,15 @@ def explain(
     from apps.cli.explaining import show_explanation
 
     if not show_explanation(start(), symbol, date, column, interval, as_json=as_json):
+        raise typer.Exit(1)
+
+
+def verify(
+    is_topic_read: Annotated[bool, typer.Option("--topic", help="Compare with every message that Kafka still holds.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as one JSON object.")] = False,
+) -> None:
+    """Its help is `_VERIFY_HELP`."""
+    from apps.cli.verifying import show_verification
+
+    if not show_verification(start(), is_topic_read=is_topic_read, as_json=as_json):
         raise typer.Exit(1)
