@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tickhouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
+    from dbt_common.events.base_types import EventMsg
 
 PROJECT = Path(dbt_project.__file__).parent
 _SOURCES = (".sql", ".py", ".yml", ".csv")
@@ -41,7 +43,11 @@ class NodeResult:
         return self.status in ("success", "pass", "warn", "no-op")
 
 
-def run_dbt(settings: Settings, *arguments: str) -> dbtRunnerResult:
+OnNode = Callable[[int, int], object]
+"""Told that dbt begins with a model, seed or test: the how-manyeth it is, and of how many."""
+
+
+def run_dbt(settings: Settings, *arguments: str, on_node: OnNode | None = None) -> dbtRunnerResult:
     """Run dbt with the project, profile and target folder of `settings`; what dbt itself returns.
 
     Raises DbtError when dbt could not run at all. A failing model is in the result.
@@ -54,7 +60,9 @@ def run_dbt(settings: Settings, *arguments: str) -> dbtRunnerResult:
     folders = ["--project-dir", PROJECT, "--profiles-dir", target, "--target-path", target, "--log-path", settings.log_path]
     with _running_with(settings):
         try:
-            result = dbtRunner().invoke([*arguments, *map(str, folders)])
+            result = dbtRunner(callbacks=[] if on_node is None else [partial(_tell_node, on_node)]).invoke(
+                [*arguments, *map(str, folders)]
+            )
         finally:
             DuckDBConnectionManager.close_all_connections()  # else the warehouse stays locked while this process lives
     if result.exception is not None:
@@ -62,22 +70,30 @@ def run_dbt(settings: Settings, *arguments: str) -> dbtRunnerResult:
     return result
 
 
-def build_models(settings: Settings, *, full_refresh_from: str | None = None) -> list[NodeResult]:
+def build_models(settings: Settings, *, full_refresh_from: str | None = None, on_node: OnNode | None = None) -> list[NodeResult]:
     """Build every seed and model and run every data test, in order. Look at each result's `is_success`.
 
     `full_refresh_from` names a model that starts anew, together with all that follow from it.
     """
     if full_refresh_from is None:
-        return _build(settings)
+        return _build(settings, on_node=on_node)
     anew = f"{full_refresh_from}+"
-    results = _build(settings, "--exclude", anew)  # what it starts from must be there: an older version may not have had it
+    results = _build(
+        settings, "--exclude", anew, on_node=on_node
+    )  # what it starts from must be there: an older version may not have had it
     if all(result.is_success for result in results):
-        results += _build(settings, "--full-refresh", "--select", anew)
+        results += _build(settings, "--full-refresh", "--select", anew, on_node=on_node)
     return results
 
 
-def _build(settings: Settings, *selection: str) -> list[NodeResult]:
-    return _node_results(run_dbt(settings, "--quiet", "build", "--exclude-resource-type", "unit_test", *selection))
+def _build(settings: Settings, *selection: str, on_node: OnNode | None) -> list[NodeResult]:
+    arguments = ("--quiet", "build", "--exclude-resource-type", "unit_test", *selection)
+    return _node_results(run_dbt(settings, *arguments, on_node=on_node))
+
+
+def _tell_node(on_node: OnNode, event: EventMsg) -> None:
+    if event.info.name == "LogStartLine":
+        on_node(event.data.index, event.data.total)
 
 
 def ensure_manifest(settings: Settings) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,8 +32,8 @@ class BuildUnfinishedError(RuntimeError):
     """The newest build was ended before all of its models were made: what the warehouse holds is of two builds."""
 
 
-def publish_warehouse(settings: Settings, storage: Storage) -> Manifest:
-    """Publish the marts as they are in the warehouse; hold `build_lock`.
+def publish_warehouse(settings: Settings, storage: Storage, on_rows: Callable[[int], object] | None = None) -> Manifest:
+    """Publish the marts as they are in the warehouse; hold `build_lock`. `on_rows` is told how many rows of each file.
 
     Returns the newest manifest: the one just published, or the one before it when nothing is new. What changed is told by the
     tables alone, so a build that was killed before it published is made good by the next call; files without a change are kept.
@@ -44,7 +44,7 @@ def publish_warehouse(settings: Settings, storage: Storage) -> Manifest:
         publication = _publication(connection, parent)
         if parent is not None and not publication.marts and publication.watermark == parent.watermark:
             return parent
-        manifest = publish(storage, publication)
+        manifest = publish(storage, publication, on_rows)
     remove_expired(storage, timedelta(seconds=settings.snapshot.retention_seconds))
     return manifest
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import duckdb
@@ -96,9 +97,10 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def begin_build(settings: Settings, storage: Storage) -> Build:
+def begin_build(settings: Settings, storage: Storage, watermark: Mapping[str, int] | None = None) -> Build:
     """Give the build its number, and register the slots validated since the last one, all in one transaction.
 
+    `watermark` maps chains to the offsets below which slots are taken; None takes all there are.
     Derived bars and indicators start anew when the kernel, the chosen indicators, the thresholds, the derived intervals or
     the instruments' time zones are not those of the last build that finished: what is stored would be another's.
     """
@@ -123,18 +125,22 @@ def begin_build(settings: Settings, storage: Storage) -> Build:
         )
         connection.execute("delete from control.alert_threshold")
         connection.executemany("insert into control.alert_threshold values (?, ?, ?)", alert_thresholds(settings))
-        new_slots = sum(_register(connection, storage, chain, build_seq) for chain in find_chains(storage))
+        new_slots = 0
+        for chain in find_chains(storage):
+            end = None if watermark is None else watermark.get(chain.path, 0)
+            new_slots += _register(connection, storage, chain, build_seq, end)
         connection.execute("commit")
     return Build(build_seq, new_slots, is_full_refresh)
 
 
-def finish_build(settings: Settings, build: Build) -> None:
-    """Note that every model of the build succeeded, and remove what dbt left lying about."""
+def finish_build(settings: Settings, build: Build) -> int:
+    """Note that every model of the build succeeded, remove what dbt left lying about; how many landed rows were read by now."""
     with open_warehouse(settings) as connection:
         _drop_leftovers(connection)
         connection.execute("update control.build set finished_at = now() where build_seq = ?", [build.build_seq])
         landed_rows = _one(connection, "select coalesce(sum(landed_rows), 0)::bigint from landing.slot")
     note_progress(settings, ModelProgress(build_seq=build.build_seq, landed_rows=landed_rows))
+    return landed_rows
 
 
 def alert_thresholds(settings: Settings) -> list[tuple[str, str, float]]:
@@ -149,9 +155,9 @@ def alert_thresholds(settings: Settings) -> list[tuple[str, str, float]]:
     ]
 
 
-def _register(connection: duckdb.DuckDBPyConnection, storage: Storage, chain: Chain, build_seq: int) -> int:
+def _register(connection: duckdb.DuckDBPyConnection, storage: Storage, chain: Chain, build_seq: int, end: int | None) -> int:
     known = _one(connection, "select max(next_offset) from landing.slot where chain = ?", [chain.path])
-    records = list(walk_records(storage, chain, known))
+    records = list(takewhile(lambda record: end is None or record.next_offset <= end, walk_records(storage, chain, known)))
     if not records:
         return 0
     slot_seq = _one(connection, "select coalesce(max(slot_seq), 0) + 1 from landing.slot")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -32,6 +32,24 @@ def showing_progress(console: Console, description: str, *, is_steady: bool = Tr
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn())
     with Progress(*columns, *([TimeRemainingColumn()] if is_steady else []), console=console) as progress:
         yield _Bar(progress, description).show
+
+
+class Stages:
+    """A moving bar for each stage of a long work, one after the other, on the error output."""
+
+    def __init__(self, opened: ExitStack) -> None:
+        self._opened = opened
+        self._stage = ""
+        self._show: Show | None = None
+
+    def tell(self, stage: str, done: int, total: int | None) -> None:
+        """The stage says what is counted and what is done to it: `landed bars, looked at`."""
+        if stage != self._stage or self._show is None:
+            self._opened.pop_all().close()
+            noun = stage.partition(",")[0]
+            self._stage = stage
+            self._show = self._opened.enter_context(showing_progress(Console(stderr=True), stage, noun=noun))
+        self._show(done, total)
 
 
 class ProgressLines:

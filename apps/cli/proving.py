@@ -38,10 +38,23 @@ The exit code is 1 when something does not add up. It needs up to 2 GB of memory
 """
 
 
+_REBUILD_HELP = """
+Make the warehouse and a snapshot anew from the lake alone, and compare them with what was published.
+
+The slots that the newest snapshot covers are read, and every model is computed from the first bar on. The new warehouse then
+takes the old one's place, and is published. Use it when the warehouse is lost or doubted, or to prove that what is published
+is what landed. What landed since the newest snapshot comes with the next build.
+
+The exit code is 1 when contents differ. Builds wait for it; readers do not. Killed at any point it leaves a whole warehouse,
+and can be run again. It needs as much disk as the warehouse has, once more.
+"""
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command(rich_help_panel=_PANEL, help=_EXPLAIN_HELP)(explain)
     app.command(rich_help_panel=_PANEL, help=_VERIFY_HELP)(verify)
+    app.command(rich_help_panel=_PANEL, help=_REBUILD_HELP)(rebuild)
 
 
 def explain(
@@ -66,4 +79,12 @@ def verify(
     from apps.cli.verifying import show_verification
 
     if not show_verification(start(), is_topic_read=is_topic_read, as_json=as_json):
+        raise typer.Exit(1)
+
+
+def rebuild(as_json: Annotated[bool, typer.Option("--json", help="The same as one JSON object.")] = False) -> None:
+    """Its help is `_REBUILD_HELP`."""
+    from apps.cli.rebuilding import show_rebuild
+
+    if not show_rebuild(start(), as_json=as_json):
         raise typer.Exit(1)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from apps.cli.ending import interrupt_on_signals
-from apps.cli.progress import Show, showing_progress
+from apps.cli.progress import Stages
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
 from transform.proof.finding import Finding
@@ -33,7 +33,7 @@ def show_verification(settings: Settings, *, is_topic_read: bool, as_json: bool)
     """
     came_to: Verification | None = None
     with interrupt_on_signals(), ExitStack() as opened:
-        came_to = verify(settings, open_storage(settings), _Stages(opened).tell, is_topic_read=is_topic_read)
+        came_to = verify(settings, open_storage(settings), Stages(opened).tell, is_topic_read=is_topic_read)
     if came_to is None:
         raise VerifyInterruptedError("ended before it was through: nothing is known of the lake, and nothing was changed")
     console = Console()
@@ -134,20 +134,3 @@ def _finding_text(finding: Finding) -> Text:
     for name, value in (("expected", finding.expected), ("found", finding.found), ("to do", finding.remedy)):
         text.append(f"\n  {name:<9} {value}", "not bold default")
     return text
-
-
-class _Stages:
-    """A moving bar for each stage, one after the other."""
-
-    def __init__(self, opened: ExitStack) -> None:
-        self._opened = opened
-        self._stage = ""
-        self._show: Show | None = None
-
-    def tell(self, stage: str, done: int, total: int | None) -> None:
-        if stage != self._stage or self._show is None:
-            self._opened.pop_all().close()
-            noun = stage.split()[-1]
-            self._stage = stage
-            self._show = self._opened.enter_context(showing_progress(Console(stderr=True), f"{stage}, looked at", noun=noun))
-        self._show(done, total)

@@ -26,7 +26,7 @@ from transform.snapshot.manifest import Balance, Manifest, manifest_key
 NO_TOPIC_READ = "not compared with Kafka: --topic reads what it still holds"
 
 Tell = Callable[[str, int, int | None], object]
-"""Told the stage (`landed bars`, `published rows`), how many are done, and of how many."""
+"""Told the stage (`landed bars, looked at`), how many are done, and of how many."""
 
 
 @dataclass
@@ -101,7 +101,7 @@ def verify(settings: Settings, storage: Storage, tell: Tell, *, is_topic_read: b
         watermark = newest.watermark if newest is not None else {}
         lake = _prove_lake(storage, watermark, recount, held, findings, tell)
         lake.not_asked = not_asked
-        steps = _Steps("published rows", None, tell)
+        steps = _Steps("published rows, looked at", None, tell)
         snapshots = prove_snapshots(storage, newest, scratch, findings, steps.add)
         recounted = None
         if newest is not None:
@@ -138,7 +138,7 @@ def _prove_lake(
         expected, key = f"a chain landed up to offset {watermark[path]}", Chain.of_path(path).genesis_key
         findings.add("chain missing", key, expected=expected, found="nothing of it", remedy=RESTORE)
     begun_at = _begun_at(storage, chains)
-    steps = _Steps("landed bars", None, tell)
+    steps = _Steps("landed bars, looked at", None, tell)
     produced = None if held is None else ProducedCheck(held, findings)
     for chain in chains:
         covered = watermark.get(chain.path, 0)

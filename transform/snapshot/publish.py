@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -48,8 +48,10 @@ class Publication:
     marts: Mapping[str, NewMart]
 
 
-def publish(storage: Storage, publication: Publication) -> Manifest:
+def publish(storage: Storage, publication: Publication, on_rows: Callable[[int], object] | None = None) -> Manifest:
     """Write the marts' new files, then the manifest that makes them visible, all at once.
+
+    `on_rows` is told how many rows each new file has.
 
     Killed at any point before the manifest is put, the previous snapshot is untouched, and what it wrote goes when the
     same number is published. Memory is bounded by a cell. Raises PublishConflictError when another publisher was first.
@@ -60,10 +62,14 @@ def publish(storage: Storage, publication: Publication) -> Manifest:
     marts = {} if parent is None else dict(parent.marts)
     for name, mart in publication.marts.items():
         begins = f"{data_folder(name)}/{number:020d}-{token}"
-        written = [_write_file(storage, f"{begins}-{place:04d}.parquet", *cell) for place, cell in enumerate(mart.cells)]
+        written = []
+        for place, (cell, rows) in enumerate(mart.cells):
+            written.append(_write_file(storage, f"{begins}-{place:04d}.parquet", cell, rows))
+            if on_rows is not None:
+                on_rows(rows.num_rows)
         files = tuple(sorted((*mart.kept, *written), key=lambda file: (file.era, file.symbols_from)))
-        rows = sum(file.rows for file in files)
-        marts[name] = PublishedMart(rows=rows, max_change_seq=mart.max_change_seq, files=files, cuts=dict(mart.cuts))
+        total = sum(file.rows for file in files)
+        marts[name] = PublishedMart(rows=total, max_change_seq=mart.max_change_seq, files=files, cuts=dict(mart.cuts))
     manifest = Manifest(
         number=number,
         parent=None if parent is None else parent.number,
