@@ -126,7 +126,8 @@ def quarantines_of(settings: Settings, symbol: str) -> Quarantines:
 @contextmanager
 def _warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse, opened. Raises WarehouseMissingError when there is none, or when it lacks a table that builds make."""
-    missing = f"{settings.warehouse_path} holds no finished build: `tickhouse build` makes one from the lake, `tickhouse rebuild` one anew"
+    remedy = "`tickhouse build` makes the warehouse from the lake, `tickhouse rebuild` makes it anew"
+    missing = f"{settings.warehouse_path} holds no finished build: {remedy}"
     if not settings.warehouse_path.is_file():
         raise WarehouseMissingError(missing)
     with open_warehouse(settings) as connection:
