@@ -1,19 +1,22 @@
-"""Which cells of a mart's layout changed since a build, told by `change_seq`; and the rows of a cell."""
+"""Which cells of a mart's layout changed since a build, told by `change_seq`; and the rows of cells."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from transform.marts import CHANGED_WITH, HAS_ROW_FOR_ROW
 from transform.snapshot.layout import CELL_ROWS, TAIL_ROWS, Cell, Layout, divide, tail_cuts
 from transform.snapshot.manifest import PublishedFile, PublishedMart
+
+_READ_TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,35 @@ def find_changes(
     return finder.changes(published, layout, changed) if changed else None
 
 
-def read_cell(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, layout: Layout, cell: Cell) -> pa.Table:
-    """The cell's rows in `schema`, by (symbol, interval, ts) and the schema's first column."""
+def read_cells(
+    connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, layout: Layout, cells: Iterable[Cell]
+) -> Iterator[tuple[Cell, pa.Table]]:
+    """Each cell's rows in `schema`, by (symbol, interval, ts) and the schema's first column.
+
+    Cells beside each other are read together, `_READ_TOGETHER` at most: a query has to look at all symbols, whatever it takes.
+    """
+    for run in _runs(cells):
+        rows = _read(connection, name, schema, layout, Cell(run[0].era, run[0].symbols_from, run[-1].symbols_until))
+        begin = 0
+        for cell in run:
+            until = cell.symbols_until
+            end = rows.num_rows if until is None else pc.sum(pc.less(rows["symbol"], until)).as_py() or 0
+            yield cell, rows.slice(begin, end - begin)
+            begin = end
+
+
+def _runs(cells: Iterable[Cell]) -> Iterator[list[Cell]]:
+    run: list[Cell] = []
+    for cell in cells:
+        if run and (len(run) == _READ_TOGETHER or (run[-1].era, run[-1].symbols_until) != (cell.era, cell.symbols_from)):
+            yield run
+            run = []
+        run.append(cell)
+    if run:
+        yield run
+
+
+def _read(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, layout: Layout, cell: Cell) -> pa.Table:
     where, bound = _in_cell(layout, cell)
     order = ", ".join(dict.fromkeys(("symbol", "interval", "ts", schema.names[0])))
     selected = f"select {', '.join(schema.names)} from {name} where {where} order by {order}"

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
-from transform.changed_cells import Changes, find_changes, read_cell
+from transform.changed_cells import Changes, find_changes, read_cells
 from transform.marts import MARTS
 from transform.snapshot.layout import Cell
 from transform.snapshot.manifest import Balance, Manifest, PublishedMart, latest_manifest
@@ -97,7 +97,7 @@ def _changed_marts(connection: duckdb.DuckDBPyConnection, parent: Manifest | Non
 
 def _new_mart(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, changes: Changes) -> NewMart:
     highest = connection.execute(f"select coalesce(max(change_seq), 0) from {changes.counted}").fetchall()[0][0]
-    cells = ((cell, read_cell(connection, name, schema, changes.layout, cell)) for cell in changes.cells)
+    cells = read_cells(connection, name, schema, changes.layout, changes.cells)
     return NewMart(cells=cells, kept=changes.kept, cuts=changes.layout.cuts, max_change_seq=highest)
 
 

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-TAIL_ROWS = 200_000
+TAIL_ROWS = 100_000
 """A tail of more rows than this is cut; a quarter of it stays."""
 
 KEPT_SHARE = 0.25
 
-CELL_ROWS = 200_000
+CELL_ROWS = 100_000
 """About so many rows make a cell; it is divided anew at twice as many."""
 
 ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
