@@ -19,6 +19,9 @@ from transform.snapshot.publish import NewMart, Publication, holds, publish
 from transform.snapshot.retention import remove_expired
 from transform.warehouse import open_warehouse
 
+MEMORY = "1GB"
+"""What DuckDB may take while it reads what is published; rows that were read take up to 0.5 GB besides."""
+
 _BALANCE = """
 select
     (select coalesce(sum(landed_rows), 0) from landing.slot)::bigint as landed,
@@ -41,6 +44,7 @@ def publish_warehouse(settings: Settings, storage: Storage, on_rows: Callable[[i
     """
     parent = latest_manifest(storage)
     with open_warehouse(settings) as connection:
+        connection.execute(f"set memory_limit = '{MEMORY}'")
         publication = _publication(connection, parent)
         if parent is not None and not publication.marts and publication.watermark == parent.watermark:
             return parent
