@@ -82,9 +82,7 @@ def verification_report(proof: Verification) -> Group:
     if more > 0:
         parts.append(Text(f"\nand {more:,} more; --json lists all"))
     count = len(proof.findings)
-    verdict = (
-        "Everything adds up." if not count else f"{count:,} thing{'s' * (count > 1)} above do{'es' * (count == 1)} not add up."
-    )
+    verdict = f"{_many(count, 'thing')} above do{'es' * (count == 1)} not add up." if count else "Everything adds up."
     return Group(*parts, Text(f"\n{verdict}", "bold"))
 
 
@@ -102,7 +100,8 @@ def _lines(proof: Verification) -> Iterator[tuple[str, str]]:
     yield "Kafka", asked
     yield (
         "lake",
-        f"{lake.slots:,} slots in {lake.chains:,} chains, {lake.archives:,} archives: {_files_text(lake.files, lake.bytes)}",
+        f"{_many(lake.slots, 'slot')} in {_many(lake.chains, 'chain')}, {_many(lake.archives, 'archive')}: "
+        f"{_files_text(lake.files, lake.bytes)}",
     )
     if lake.unsealed:
         yield "", f"{lake.unsealed:,} of them are older than seals: their contents were looked at, not each byte"
@@ -110,10 +109,11 @@ def _lines(proof: Verification) -> Iterator[tuple[str, str]]:
     if newest is None:
         yield "published", "nothing yet"
         return
-    kept = f"{snapshots.snapshots:,} snapshots, the newest {newest.number}"
+    kept = f"{_many(snapshots.snapshots, 'snapshot')}, the newest {newest.number}"
     yield "published", f"{kept}: {_files_text(snapshots.files, snapshots.bytes)}, {snapshots.rows:,} rows"
     for name, mart in newest.marts.items():
-        yield "", f"{name}: {mart.rows:,} rows in {len(mart.files):,} files, contents {mart.content or 'not hashed'}"
+        held = f"{_many(mart.rows, 'row')} in {_many(len(mart.files), 'file')}"
+        yield "", f"{name}: {held}, contents {mart.content or 'not hashed'}"
 
 
 def _offsets_text(lake: LakeCount) -> str:
@@ -126,7 +126,11 @@ def _offsets_text(lake: LakeCount) -> str:
 
 
 def _files_text(files: int, size: int) -> str:
-    return f"{files:,} files, {size / 1e6:,.1f} MB"
+    return f"{_many(files, 'file')}, {size / 1e6:,.1f} MB"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _finding_text(finding: Finding) -> Text:
