@@ -74,9 +74,10 @@ class Layout:
     def with_tail_cut(self, cuts: Mapping[str, datetime], older: int, total: int) -> Layout:
         """With the `older` of the tail's `total` rows, those before `cuts` (by interval), as an era of its own.
 
-        Both are one cell each. Eras before it become one with it while they are not at least twice as large.
+        Both are one cell each. Eras before it become one with it while they are not at least twice as large. An interval that the
+        tail has no bars of is cut where it was cut last.
         """
-        longer = {interval: (*before, cuts.get(interval, ALWAYS)) for interval, before in self.cuts.items()}
+        longer = {interval: (*before, cuts.get(interval, max(before, default=ALWAYS))) for interval, before in self.cuts.items()}
         cut = Layout(longer, (*self.ranges[:-1], ("",), ("",)), (*self.rows[:-1], older, total - older))
         while cut.tail >= 2 and cut.rows[-3] < 2 * cut.rows[-2]:
             cut = cut._with_one_era_less()

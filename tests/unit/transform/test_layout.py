@@ -58,8 +58,10 @@ def test_every_bar_is_in_exactly_one_cell(
     layout = Layout().with_intervals(["1d", "1h"])
     latest = dict.fromkeys(["1d", "1h"], BEGIN)
     for number, cut in enumerate(cuts):
-        latest = {interval: max(before, cut.get(interval, before)) for interval, before in latest.items()}
-        layout = layout.with_tail_cut(latest, 100 // (number + 1), 100)
+        latest |= {
+            interval: max(latest[interval], ts) for interval, ts in cut.items()
+        }  # a tail without an interval has no cut of it
+        layout = layout.with_tail_cut({interval: latest[interval] for interval in cut}, 100 // (number + 1), 100)
         parts = divide(Cell(layout.tail), [(symbol, 7) for symbol in sorted(set(symbols) - {""})])
         layout = layout.with_parts(Cell(layout.tail), parts)
     layout = layout.with_intervals(["1m"])
