@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from transform.publication import BuildUnfinishedError, publish_warehouse
 from transform.snapshot import layout
 from transform.snapshot.content import content_hash
 from transform.snapshot.layout import Cell
-from transform.snapshot.manifest import Balance, Manifest, data_folder, latest_manifest
+from transform.snapshot.manifest import Balance, Manifest, data_folder, latest_manifest, manifest_key
 from transform.snapshot.publish import NewMart, Publication, publish
 from transform.snapshot.read import SnapshotReader
+from transform.snapshot.retention import remove_expired
 from transform.warehouse import begin_build, finish_build, open_warehouse
 
 BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
@@ -236,6 +238,38 @@ def test_wherever_a_publication_is_killed_the_last_snapshot_is_whole_and_nothing
         files = {f"{data_folder(name)}/{file}" for file in storage.list_after(data_folder(name))}
         kept = [latest_manifest(storage), *(manifest_of(storage, number) for number in range(manifest.number))]
         assert files == {file.key for each in kept if each is not None for file in each.marts[name].files}
+
+
+class SweptStorage:
+    """`Storage` beside which another process removes every snapshot that it may, before each put."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        remove_expired(self._storage, timedelta(0), datetime.now(UTC) + timedelta(days=1))
+        return self._storage.put_if_absent(key, data)
+
+
+def test_retention_takes_nothing_of_a_publication_in_progress(settings: Settings) -> None:
+    storage = open_storage(settings)
+    for build_seq in (1, 2):
+        publish(storage, next_publication(storage, build_seq))
+    before = latest_manifest(storage)
+    assert before is not None
+    kept = before.marts[FCT_INDICATOR].files[1:]
+    cells = [(Cell(0, "", "M"), pa.Table.from_pylist([{"symbol": "A", "change_seq": 2}] * 3, schema=MARTS[FCT_INDICATOR]))]
+    publication = replace(next_publication(storage, 3), marts={FCT_INDICATOR: NewMart(cells, kept)})
+    manifest = publish(SweptStorage(storage), publication)
+    assert storage.exists(manifest_key(before.number)) is True
+    assert not storage.exists(manifest_key(0))
+    assert all(storage.exists(file.key) for mart in manifest.marts.values() for file in mart.files)
+    with SnapshotReader(storage).pin() as snapshot:
+        assert snapshot is not None
+        assert snapshot.query("select count(*) as n from fct_indicator").to_pylist() == [{"n": 4}]
 
 
 def manifest_of(storage: Storage, number: int) -> Manifest:
