@@ -29,12 +29,12 @@ def number_as_of(storage: Storage, as_of: int | datetime) -> int:
     place = _place(storage, numbers, as_of)
     if 0 <= place < len(numbers):
         return numbers[place]
-    wanted = f"snapshot {as_of}" if isinstance(as_of, int) else f"a snapshot that was published by {_text(as_of)}"
+    kept = _kept(storage, numbers)
     if place < 0 and numbers[0] > 0:
-        raise SnapshotGoneError(
-            f"{wanted} is no longer kept: {_kept(storage, numbers)}. `snapshot.retention_seconds` sets for how long."
-        )
-    raise UnknownSnapshotError(f"there is no {wanted}: {_kept(storage, numbers)}.")
+        wanted = f"snapshot {as_of}" if isinstance(as_of, int) else f"the snapshot of {_text(as_of)}"
+        raise SnapshotGoneError(f"{wanted} is no longer kept: {kept}; `snapshot.retention_seconds` sets for how long.")
+    nothing = f"there is no snapshot {as_of} yet" if isinstance(as_of, int) else f"nothing was published by {_text(as_of)}"
+    raise UnknownSnapshotError(f"{nothing}: {kept}.")
 
 
 def _place(storage: Storage, numbers: list[int], as_of: int | datetime) -> int:
