@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -13,124 +12,28 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from broken_lake import Copy, land_letters, letters_at, nobody
 from chain_slots import bars_at
 from ingesting import Sender, bar_message, ingesting, wait_until_landed
 from lake import BEGUN_AT, Lake, bar
 from typer.testing import CliRunner, Result
 
 from apps.cli.main import app
-from ingestion.chain.archive import bars_key, footers_key, newest_record, record_key
+from ingestion.chain.archive import bars_key, footers_key, record_key
 from ingestion.chain.compaction import ArchiveSize, compact
 from ingestion.chain.seal import read_sealed, write_sealed
 from ingestion.chain.slot import SlotFooter, encode_slot
 from ingestion.chain.walk import find_chains, walk
-from ingestion.dead_letter import DEAD_LETTER_SCHEMA, write_dead_letters
+from ingestion.dead_letter import write_dead_letters
 from ingestion.topic import describe_topic
 from tickhouse.bar import LANDED_SCHEMA
 from tickhouse.settings import Settings, as_environment
 from tickhouse.storage import open_storage
 from transform.build import run_build
 from transform.marts import FCT_ALERT, FCT_INDICATOR
-from transform.proof.finding import Finding
-from transform.proof.verify import Verification, verify
-from transform.snapshot.content import content_hash
-from transform.snapshot.manifest import latest_manifest, manifest_key
+from transform.proof.verify import verify
+from transform.snapshot.manifest import manifest_key
 from transform.validation.record import record_key as validation_key
-from transform.validation.record import walk_records
-
-
-def _nothing(_stage: str, _done: int, _total: int | None) -> None:
-    """Who watches is tested elsewhere."""
-
-
-class Copy:
-    """A copy of a sound lake, to be broken: objects by their keys."""
-
-    def __init__(self, settings: Settings, lake: Lake) -> None:
-        self.settings = settings
-        self.storage = open_storage(settings)
-        self.chain = lake.chain
-        manifest = latest_manifest(self.storage)
-        assert manifest is not None
-        self.manifest = manifest
-        self.manifest_key = manifest_key(manifest.number)
-        record = newest_record(self.storage, self.chain)
-        assert record is not None
-        self.archive = record
-        self.slots = [one for one in walk_records(self.storage, self.chain) if one.position >= record.next_offset]
-
-    def verify(self) -> Verification:
-        return verify(self.settings, self.storage, _nothing)
-
-    def named(self) -> dict[str, Finding]:
-        """What is found, by the key that it names."""
-        found = self.verify().findings
-        assert all(one.expected and one.found and one.remedy for one in found)
-        return {one.key: one for one in reversed(found)}
-
-    def path(self, key: str) -> Path:
-        return self.storage.local_path(key)
-
-    def flip(self, key: str, place: float = 0.5) -> None:
-        """Change one bit of a byte; `place` is a share of the file."""
-        data = bytearray(self.path(key).read_bytes())
-        data[int(place * len(data))] ^= 0x10
-        self.path(key).write_bytes(data)
-
-    def change_json(self, key: str, **values: object) -> None:
-        self.path(key).write_text(json.dumps(json.loads(self.path(key).read_text()) | values))
-
-    def slot_key(self, number: int) -> str:
-        return self.chain.slot_key(self.slots[number].position)
-
-    def file_key(self, mart: str) -> str:
-        return self.manifest.marts[mart].files[0].key
-
-    def letters_key(self) -> str:
-        keys = [self.footer(number).dead_letter_key for number in range(len(self.slots))]
-        return next(key for key in keys if key is not None)
-
-    def quarantine_key(self) -> str:
-        return next(one.quarantine_key for one in self.slots if one.quarantine_key is not None)
-
-    def footer(self, number: int) -> SlotFooter:
-        return SlotFooter.read(pq.read_metadata(self.path(self.slot_key(number))).metadata)
-
-    def publish_instead(self, mart: str, change: Callable[[pa.Table], pa.Table], *, is_hashed: bool = True) -> None:
-        """Put other rows into a published file, and let the manifest vouch for them, so that only they themselves can tell."""
-        key = self.file_key(mart)
-        rows = change(pq.read_table(self.path(key), partitioning=None))
-        pq.write_table(rows, self.path(key), compression="lz4")
-        data = self.path(key).read_bytes()
-        manifest = json.loads(self.path(self.manifest_key).read_text())
-        said = manifest["marts"][mart]
-        said["rows"] = said["files"][0]["rows"] = rows.num_rows
-        said["files"][0] |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        if is_hashed:
-            symbols = rows["symbol"].to_pylist()
-            said["files"][0] |= {"content": content_hash(rows), "first_symbol": symbols[0], "last_symbol": symbols[-1]}
-        self.path(self.manifest_key).write_text(json.dumps(manifest))
-
-
-def letters_at(lake: Lake, offsets: list[int]) -> pa.Table:
-    row = {
-        "topic": lake.chain.topic,
-        "topic_id": lake.chain.topic_id,
-        "partition": lake.chain.partition,
-        "key": None,
-        "headers": [],
-    }
-    row |= {"kafka_timestamp": BEGUN_AT, "value": b"{", "stage": "json", "reason": "no JSON object"}
-    return pa.Table.from_pylist([{**row, "offset": offset} for offset in offsets], schema=DEAD_LETTER_SCHEMA)
-
-
-def land_letters(lake: Lake, count: int) -> None:
-    """Land a slot of so many dead letters and no bar."""
-    first, end = lake.position, lake.position + count
-    key = write_dead_letters(lake.storage, lake.chain, first, letters_at(lake, list(range(first, end))), "test")
-    footer = SlotFooter(first, end, 0, count, key, "test", 1, None, None, ())
-    assert lake.storage.put_if_absent(lake.chain.slot_key(first), encode_slot(bars_at([]), footer))
-    lake.position = end
 
 
 @pytest.fixture(scope="module")
@@ -378,7 +281,7 @@ def test_slots_older_than_seals_are_counted(copy: Copy) -> None:
     assert (proof.findings, proof.lake.unsealed) == ([], 1)
 
 
-def test_every_message_that_kafka_holds_is_a_bar_or_a_dead_letter_and_nothing_else_is(one_partition: Settings) -> None:
+def test_every_message_that_kafka_holds_is_a_bar_or_a_dead_letter_andnobody_else_is(one_partition: Settings) -> None:
     sender = Sender(one_partition, transactional_id=one_partition.kafka.topic)
     for numbers, is_committed in ((range(5), True), (range(5, 8), False), (range(8, 12), True)):
         sender.producer.begin_transaction()
@@ -389,7 +292,7 @@ def test_every_message_that_kafka_holds_is_a_bar_or_a_dead_letter_and_nothing_el
     with ingesting(one_partition):
         wait_until_landed(one_partition, 8)
     storage = open_storage(one_partition)
-    proof = verify(one_partition, storage, _nothing, is_topic_read=True)
+    proof = verify(one_partition, storage, nobody, is_topic_read=True)
     assert proof.findings == []
     assert (proof.lake.messages, proof.lake.produced, proof.lake.bars, proof.lake.dead_letters) == (9, 9, 8, 1)
     assert proof.lake.no_message >= 5, "three aborted records and the markers of two transactions before the last bar"
@@ -399,7 +302,7 @@ def test_every_message_that_kafka_holds_is_a_bar_or_a_dead_letter_and_nothing_el
     path = storage.local_path(slot.key)
     ordered = rows.set_column(rows.schema.get_field_index("offset"), "offset", pa.array(moved)).sort_by("offset")
     path.write_bytes(encode_slot(ordered.cast(LANDED_SCHEMA), slot.footer))
-    found = [one.found for one in verify(one_partition, storage, _nothing, is_topic_read=True).findings]
+    found = [one.found for one in verify(one_partition, storage, nobody, is_topic_read=True).findings]
     assert found == ["1 offsets did not land: 0", "1 offsets landed and are no messages: 5"]
 
 
@@ -407,7 +310,7 @@ def test_what_was_not_compared_with_kafka_is_said(copy: Copy, monkeypatch: pytes
     monkeypatch.setattr("transform.proof.verify.describe_topic", partial(describe_topic, timeout_seconds=0.5))
     assert copy.verify().lake.not_asked == "not compared with Kafka: --topic reads what it still holds"
     kafka = copy.settings.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})
-    proof = verify(copy.settings.model_copy(update={"kafka": kafka}), copy.storage, _nothing, is_topic_read=True)
+    proof = verify(copy.settings.model_copy(update={"kafka": kafka}), copy.storage, nobody, is_topic_read=True)
     assert (proof.findings, proof.lake.messages) == ([], None)
     assert "no broker answers at 127.0.0.1:1" in str(proof.lake.not_asked)
 
