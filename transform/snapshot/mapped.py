@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +16,7 @@ from threading import Lock
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import structlog
 
 from tickhouse.storage import Storage
 from transform.marts import FCT_INDICATOR_SCHEMA
@@ -27,6 +30,9 @@ HOT_SCHEMA = pa.schema([field for field in FCT_INDICATOR_SCHEMA if field.name no
 _KEYS = pa.schema([FCT_INDICATOR_SCHEMA.field(name) for name in (*SERIES_KEY, "derived_from")])
 _INDEX = b"series"
 _BATCH_ROWS = 65_536
+_SECONDS_WITHOUT = 30.0
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,10 @@ class MappedFiles:
         self._folder = folder
         self._opened: dict[str, MappedFile] = {}
         self._making = Lock()
+        self._again_at = -math.inf
 
     def open(self, file: PublishedFile) -> MappedFile:
-        """The file's copy. Raises CopyError, and what `Storage.local_path` raises."""
+        """The file's copy. Raises CopyError, for half a minute without another try, and what `Storage.local_path` raises."""
         if (mapped := self._opened.get(file.key)) is not None:
             return mapped
         with self._making:
@@ -73,7 +80,7 @@ class MappedFiles:
                 try:
                     self._opened[file.key] = _read_copy(path)
                 except (OSError, pa.ArrowInvalid):  # not made yet, or cut off by a power failure
-                    self._opened[file.key] = _write_copy(self._storage.local_path(file.key), path)
+                    self._opened[file.key] = self._make(file.key, path)
             return self._opened[file.key]
 
     def keep_only(self, manifest: Manifest) -> None:
@@ -85,6 +92,16 @@ class MappedFiles:
             for path in self._folder.glob("*.arrow"):
                 if path.name not in kept:
                     path.unlink(missing_ok=True)
+
+    def _make(self, key: str, path: Path) -> MappedFile:
+        if time.monotonic() < self._again_at:
+            raise CopyError("no copy could be made a moment ago")
+        try:
+            return _write_copy(self._storage.local_path(key), path)
+        except CopyError as error:
+            self._again_at = time.monotonic() + _SECONDS_WITHOUT
+            _log.warning("reading without memory-mapped copies, which is slower", reason=str(error))
+            raise
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key.replace('/', '-')}.arrow"

@@ -17,7 +17,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import structlog
 
 from tickhouse.storage import ObjectMissingError, Storage, StorageRefusedError
 from transform.marts import FCT_INDICATOR
@@ -40,8 +39,6 @@ where symbol = $symbol and interval = $interval
 order by ts
 """
 _INTERVALS = "select interval, count(*), count(derived_from) from fct_indicator where symbol = $symbol group by interval"
-
-_log = structlog.get_logger(__name__)
 
 
 class SnapshotUnavailableError(RuntimeError):
@@ -114,8 +111,7 @@ class Snapshot:
         mart = self.manifest.marts.get(FCT_INDICATOR)
         try:
             return [self._mapped.open(file) for file in (mart.files if mart else ()) if file.may_hold(symbol)]
-        except CopyError as error:
-            _log.warning("reading without copies, which is slower", reason=str(error))
+        except CopyError:
             return None
 
     @contextmanager

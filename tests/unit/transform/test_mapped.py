@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,13 +11,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
 from transform.marts import FCT_INDICATOR, FCT_INDICATOR_SCHEMA
 from transform.snapshot.layout import Cell
 from transform.snapshot.manifest import Balance, Manifest, PublishedFile, latest_manifest
-from transform.snapshot.mapped import HOT_SCHEMA, MappedFiles
+from transform.snapshot.mapped import HOT_SCHEMA, CopyError, MappedFiles
 from transform.snapshot.publish import NewMart, Publication, publish
 from transform.snapshot.read import Snapshot, SnapshotReader
 
@@ -148,3 +151,21 @@ def test_where_no_copy_can_be_made_duckdb_answers_the_same(storage: Storage, tmp
         assert without.intervals("A") == mapped.intervals("A") == {"1d": (3, 0), "1h": (1, 1)}
         start = BEGIN + timedelta(days=1)
         assert without.series("A", "1d", start).rows() == mapped.series("A", "1d", start).rows()
+
+
+def test_a_copy_that_cannot_be_made_is_not_tried_at_every_request(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = publish_cells(storage, [(Cell(0), table({("A", "1d"): [1.0]}))])
+    file = manifest.marts[FCT_INDICATOR].files[0]
+    folder = tmp_path / "copies"
+    folder.write_text("a file, where the folder of copies should be")
+    copies = MappedFiles(storage, folder)
+    with capture_logs() as told:
+        for _ in range(3):
+            with pytest.raises(CopyError):
+                copies.open(file)
+    assert [line["log_level"] for line in told] == ["warning"]
+    folder.unlink()
+    monkeypatch.setattr(time, "monotonic", lambda: math.inf)
+    assert copies.open(file).rows["close"].to_pylist() == [1.0], "when there is room again"
