@@ -28,10 +28,11 @@ BARS, ALERTS, LANDED = 137, 10, 94
 
 @pytest.fixture
 def left(build_settings: Settings) -> Settings:
-    """A data folder of schema version 1."""
+    """A data folder of schema version 1, whose snapshots are kept however long ago they were made."""
     with tarfile.open(FIXTURE) as archive:
         archive.extractall(build_settings.data_dir, filter="data")
-    return build_settings
+    kept = build_settings.snapshot.model_copy(update={"retention_seconds": timedelta(days=36_500).total_seconds()})
+    return build_settings.model_copy(update={"snapshot": kept})
 
 
 def nobody(_stage: str, _done: int, _total: int | None) -> None:
