@@ -122,6 +122,36 @@ def instruments(snapshot: Snapshot) -> pa.Table:
     )
 
 
+@dataclass(frozen=True)
+class RsiLevels:
+    """Above the one and below the other an RSI raises an alert; None where no such rule is in force."""
+
+    overbought: float | None = None
+    oversold: float | None = None
+
+
+def rsi_levels(snapshot: Snapshot, symbol: str) -> RsiLevels:
+    """The first level of each side that is in force for the symbol."""
+    found = _ask(
+        snapshot,
+        """
+        select
+            min(threshold) filter (where rule = 'rsi_overbought') as overbought,
+            max(threshold) filter (where rule = 'rsi_oversold') as oversold
+        from dim_alert_rule as rule
+        where is_enabled and (
+            symbol = $symbol
+            or symbol = '*' and not exists (
+                select 1 from dim_alert_rule as own
+                where own.symbol = $symbol and own.rule = rule.rule and own.severity = rule.severity
+            )
+        )
+        """,
+        symbol=symbol,
+    ).to_pylist()[0]
+    return RsiLevels(**found)
+
+
 def description(snapshot: Snapshot, symbol: str) -> dict[str, Any]:
     """The symbol's row of `dim_instrument`; all null but the symbol where it has none."""
     return _ask(snapshot, "from (select $symbol as symbol) left join dim_instrument using (symbol)", symbol=symbol).to_pylist()[0]

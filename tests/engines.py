@@ -40,7 +40,6 @@ tickhouse:
 _NOT_IN_YML = {
     "landed_bar": [*LANDED_SCHEMA.names, "$path"],
     "quarantined_bar": [*LANDED_SCHEMA.names, "reasons", "$path"],
-    "alert_threshold": ["rule", "severity", "threshold"],
 }
 
 

@@ -14,6 +14,14 @@ FCT_INDICATOR = "fct_indicator"
 FCT_ALERT = "fct_alert"
 """One row per (symbol, interval, ts, rule) that fired."""
 
+FCT_QUALITY_EVENT = "fct_quality_event"
+"""One row per (symbol, interval, ts, kind) of what looks wrong with the data: suspected splits."""
+
+DIM_ALERT_RULE = "dim_alert_rule"
+"""One row per symbol, alert rule and severity: the rules in force; `EVERY_SYMBOL` is all that have no row of their own."""
+
+EVERY_SYMBOL = "*"
+
 DIM_INSTRUMENT = "dim_instrument"
 """One row per instrument that is described; one that has bars may be missing."""
 
@@ -47,11 +55,41 @@ FCT_ALERT_SCHEMA = pa.schema(
         ("symbol", pa.string()),
         ("interval", pa.string()),
         ("ts", _TS),
-        ("rule", pa.string()),  # price_change, volume_spike, rsi_overbought, rsi_oversold
+        ("rule", pa.string()),  # one of dim_alert_rule
         ("severity", pa.string()),  # low, medium, high
         ("value", pa.float64()),  # what the rule measured, in the threshold's unit
         ("threshold", pa.float64()),
         ("change_seq", pa.int64()),
+    ]
+)
+
+FCT_QUALITY_EVENT_SCHEMA = pa.schema(
+    [
+        ("event_id", pa.string()),
+        ("symbol", pa.string()),
+        ("interval", pa.string()),
+        ("ts", _TS),
+        ("kind", pa.string()),  # suspected_split
+        ("detail", pa.string()),  # the ratio, new shares to old ones
+        ("value", pa.float64()),  # close by previous close
+        ("expected_value", pa.float64()),  # what a split in this ratio makes of a price
+        ("change_seq", pa.int64()),
+    ]
+)
+
+DIM_ALERT_RULE_SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("rule", pa.string()),
+        ("severity", pa.string()),  # low, medium, high
+        ("severity_rank", pa.int32()),  # 1, 2, 3
+        ("direction", pa.string()),  # above, below, either
+        ("threshold", pa.float64()),
+        ("is_enabled", pa.bool_()),
+        ("look_back_bars", pa.int32()),
+        ("intervals", pa.string()),  # all, 1d
+        ("unit", pa.string()),  # per cent, points, price
+        ("description", pa.string()),
     ]
 )
 
@@ -71,6 +109,8 @@ DIM_INSTRUMENT_SCHEMA = pa.schema(
 MARTS: dict[str, pa.Schema] = {
     FCT_INDICATOR: FCT_INDICATOR_SCHEMA,
     FCT_ALERT: FCT_ALERT_SCHEMA,
+    FCT_QUALITY_EVENT: FCT_QUALITY_EVENT_SCHEMA,
+    DIM_ALERT_RULE: DIM_ALERT_RULE_SCHEMA,
     DIM_INSTRUMENT: DIM_INSTRUMENT_SCHEMA,
 }
 """Every published table, with the schema its Parquet files have. Without `change_seq`, contents tell whether one changed."""
@@ -78,5 +118,5 @@ MARTS: dict[str, pa.Schema] = {
 CHANGED_WITH = "int_indicator"
 """The model whose rows' `change_seq` tells which rows of a mart with (symbol, interval, ts) may have changed, or gone."""
 
-HAS_ROW_FOR_ROW: dict[str, str] = {FCT_INDICATOR: "int_indicator", FCT_ALERT: FCT_ALERT}
+HAS_ROW_FOR_ROW: dict[str, str] = {FCT_INDICATOR: "int_indicator", FCT_ALERT: FCT_ALERT, FCT_QUALITY_EVENT: FCT_QUALITY_EVENT}
 """What to count and to divide by instead of such a mart: a table with just as many rows of each key, for a view is a join."""

@@ -41,7 +41,8 @@ class RebuiltMart:
 
     @property
     def is_same(self) -> bool:
-        return (self.rows, self.content) == (self.was_rows, self.was_content)
+        """Whether nothing differs; a mart that the version which published did not have yet differs from nothing."""
+        return self.was_rows is None or (self.rows, self.content) == (self.was_rows, self.was_content)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from ingestion.chain.walk import find_chains, read_genesis
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.indicators import kernel
+from transform.marts import EVERY_SYMBOL
 from transform.progress import ModelProgress, note_progress
 from transform.validation.record import ValidationRecord, walk_records
 
-_INSTRUMENTS = Path(dbt_project.__file__).parent / "seeds" / "instrument.csv"
+_SEEDS = Path(dbt_project.__file__).parent / "seeds"
 
 _TABLES = """
 create schema if not exists landing;
@@ -51,14 +52,18 @@ create table if not exists control.build (
 );
 alter table control.build add column if not exists derived_intervals varchar[];
 alter table control.build add column if not exists build_id varchar;
-create table if not exists control.alert_threshold (rule varchar, severity varchar, threshold double);
+alter table control.build add column if not exists is_analytics_on boolean;
+drop table if exists control.alert_threshold;
+create table if not exists control.alert_override (
+    rule varchar not null, severity varchar not null, symbol varchar not null, threshold double, is_enabled boolean not null
+);
 """
 
 _NEW_BUILD = """
 insert into control.build (
-    build_seq, begun_at, computed_indicators, fingerprint, is_full_refresh, derived_intervals, build_id
+    build_seq, begun_at, computed_indicators, fingerprint, is_full_refresh, derived_intervals, is_analytics_on, build_id
 )
-values (?, now(), ?, ?, ?, ?, uuid()::varchar)
+values (?, now(), ?, ?, ?, ?, ?, uuid()::varchar)
 """
 
 
@@ -101,8 +106,8 @@ def begin_build(settings: Settings, storage: Storage, watermark: Mapping[str, in
     """Give the build its number, and register the slots validated since the last one, all in one transaction.
 
     `watermark` maps chains to the offsets below which slots are taken; None takes all there are.
-    Derived bars and indicators start anew when the kernel, the chosen indicators, the thresholds, the derived intervals or
-    the instruments' time zones are not those of the last build that finished: what is stored would be another's.
+    Derived bars and indicators start anew when the kernel, the chosen indicators, the alert rules, the split ratios, the derived
+    intervals or the instruments' time zones are not those of the last build that finished: what is stored would be another's.
     """
     with open_warehouse(settings) as connection:
         connection.execute("begin")
@@ -121,10 +126,12 @@ def begin_build(settings: Settings, storage: Storage, watermark: Mapping[str, in
                 fingerprint,
                 is_full_refresh,
                 list(settings.analytics.derived_intervals),
+                settings.analytics.enabled,
             ],
         )
-        connection.execute("delete from control.alert_threshold")
-        connection.executemany("insert into control.alert_threshold values (?, ?, ?)", alert_thresholds(settings))
+        connection.execute("delete from control.alert_override")
+        if overrides := _alert_overrides(settings):
+            connection.executemany("insert into control.alert_override values (?, ?, ?, ?, ?)", overrides)
         new_slots = 0
         for chain in find_chains(storage):
             end = None if watermark is None else watermark.get(chain.path, 0)
@@ -141,18 +148,6 @@ def finish_build(settings: Settings, build: Build) -> int:
         landed_rows = _one(connection, "select coalesce(sum(landed_rows), 0)::bigint from landing.slot")
     note_progress(settings, ModelProgress(build_seq=build.build_seq, landed_rows=landed_rows))
     return landed_rows
-
-
-def alert_thresholds(settings: Settings) -> list[tuple[str, str, float]]:
-    """The settings' thresholds as (rule, severity, threshold), in the unit of the rule."""
-    chosen = settings.analytics.alert_thresholds
-    return [
-        ("price_change", "medium", chosen.price_change_medium_pct),
-        ("price_change", "high", chosen.price_change_high_pct),
-        ("volume_spike", "medium", chosen.volume_spike_pct),
-        ("rsi_overbought", "low", chosen.rsi_overbought),
-        ("rsi_oversold", "low", chosen.rsi_oversold),
-    ]
 
 
 def _register(connection: duckdb.DuckDBPyConnection, storage: Storage, chain: Chain, build_seq: int, end: int | None) -> int:
@@ -193,17 +188,24 @@ def _topic_begun_at(connection: duckdb.DuckDBPyConnection, storage: Storage, cha
     return stored or read_genesis(storage, chain).begun_at
 
 
+def _alert_overrides(settings: Settings) -> list[tuple[str, str, str, float | None, bool]]:
+    return [
+        (each.rule, each.severity, each.symbol or EVERY_SYMBOL, each.threshold, each.enabled)
+        for each in settings.analytics.alert_rules
+    ]
+
+
 def _fingerprint(settings: Settings) -> str:
     analytics = settings.analytics
-    return json.dumps(
-        [kernel.VERSION, analytics.computed, alert_thresholds(settings), analytics.derived_intervals, _time_zones()]
-    )
+    rules = [sorted(_alert_overrides(settings), key=str), analytics.enabled, _seed("alert_rule"), _seed("split_ratio")]
+    time_zones = [[row["symbol"], row["time_zone"]] for row in _seed("instrument")]  # they decide which bars make a day
+    return json.dumps([kernel.VERSION, analytics.computed, rules, analytics.derived_intervals, time_zones])
 
 
-def _time_zones() -> list[tuple[str, str]]:
-    """By symbol; they decide which bars make a day."""
-    with _INSTRUMENTS.open(newline="", encoding="utf-8") as lines:
-        return sorted((row["symbol"], row["time_zone"]) for row in csv.DictReader(lines))
+def _seed(name: str) -> list[dict[str, str]]:
+    """The seed's rows, in an order that does not depend on that of its lines."""
+    with (_SEEDS / f"{name}.csv").open(newline="", encoding="utf-8") as lines:
+        return sorted(csv.DictReader(lines), key=lambda row: list(row.values()))
 
 
 def _drop_leftovers(connection: duckdb.DuckDBPyConnection) -> None:

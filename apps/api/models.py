@@ -252,7 +252,9 @@ class Alert(BaseModel):
     ts: Ts
     rule: str = Field(description="price_change, volume_spike, rsi_overbought or rsi_oversold.")
     severity: str = Field(description="low, medium or high.")
-    value: float | None = Field(description="What was measured, in the threshold's unit: per cent, or RSI points.")
+    value: float | None = Field(
+        description="What was measured, in the threshold's unit: per cent, points of RSI, of MACD a price."
+    )
     threshold: float | None = Field(description="What it was measured against.")
 
 

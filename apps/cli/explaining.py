@@ -92,7 +92,7 @@ def _lines(found: Explanation) -> Iterator[Line]:
     yield from _other_lines(found.others)
     yield "" if found.others else "others", _checked(found.quarantine)
     yield from _titled("builds", map(_build_text, found.builds))
-    yield from _titled("alerts", map(_rule_text, found.rules))
+    yield from _titled("alerts", _rule_texts(found))
 
 
 def _definition_lines(found: Explanation) -> Iterator[Line]:
@@ -183,6 +183,14 @@ def _other_lines(others: tuple[OtherRow, ...]) -> Iterator[Line]:
 def _build_text(build: ExplainedBuild) -> str:
     finished = "never finished" if build.finished_at is None else f"finished {build.finished_at:%H:%M:%S}"
     return f"{build.build_seq}, begun {_moment(build.begun_at)}, {finished}: {', '.join(build.did)}"
+
+
+def _rule_texts(found: Explanation) -> Iterator[Text]:
+    """A line for each rule that fired, was asked for, or is not published as it should be; the others in one."""
+    told = [rule for rule in found.rules if rule.fired or rule.rule == found.value.column or not rule.as_published.holds]
+    yield from map(_rule_text, told)
+    if silent := [rule.rule for rule in found.rules if rule not in told]:
+        yield Text(f"none by {', '.join(silent)}", "dim")
 
 
 def _rule_text(rule: RuleOutcome) -> Text:

@@ -9,7 +9,7 @@ from apps.cli.docs_site import ensure_docs
 from ingestion import fetch, sender
 from ingestion.broker import BrokerUnavailableError, ensure_kafka
 from tickhouse.settings import Settings
-from transform.indicators import kernel
+from transform.indicators import kernel, signals
 
 
 def prepare_installation(settings: Settings, say: Callable[[str], None]) -> None:
@@ -21,6 +21,7 @@ def prepare_installation(settings: Settings, say: Callable[[str], None]) -> None
     fetch.load_compiled_code()
     sender.load_compiled_code()
     kernel.load_compiled_code()
+    signals.load_compiled_code()
     say("Producer, ingestor and indicator kernel compiled")
     try:
         say(f"Kafka: {ensure_kafka()}")

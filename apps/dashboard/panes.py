@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from apps.dashboard.theme import Palette
-from tickhouse.settings import AlertThresholds
+from apps.market import RsiLevels
 
 PRICE_HEIGHT, VOLUME_HEIGHT, INDICATOR_HEIGHT = 370, 110, 120
 
@@ -52,7 +52,7 @@ class Drawing:
     """
 
     palette: Palette
-    thresholds: AlertThresholds
+    levels: RsiLevels
     adjusted: bool
     overlays: tuple[str, ...]
     panes: tuple[str, ...]
@@ -115,8 +115,9 @@ def _volume_pane(rows: Sequence[Row], has_mean: bool, drawing: Drawing) -> Pane:
 
 
 def _rsi_pane(rows: Sequence[Row], drawing: Drawing) -> Pane:
-    thresholds, palette = drawing.thresholds, drawing.palette
-    levels = [_level(rows, level, palette.muted) for level in (thresholds.rsi_overbought, thresholds.rsi_oversold)]
+    palette = drawing.palette
+    chosen = (drawing.levels.overbought, drawing.levels.oversold)
+    levels = [_level(rows, level, palette.muted) for level in chosen if level is not None]
     return _indicator_pane("rsi_14", [_line(rows, "rsi_14", palette.accent), *levels])
 
 

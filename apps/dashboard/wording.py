@@ -25,9 +25,16 @@ RULES = {
     "volume_spike": "Volume spike",
     "rsi_overbought": "RSI overbought",
     "rsi_oversold": "RSI oversold",
+    "sma_cross_up": "SMA cross up",
+    "sma_cross_down": "SMA cross down",
+    "macd_cross_up": "MACD cross up",
+    "macd_cross_down": "MACD cross down",
+    "bollinger_break_up": "Bollinger break up",
+    "bollinger_break_down": "Bollinger break down",
+    "high_52_week": "52-week high",
+    "low_52_week": "52-week low",
 }
 SEVERITIES = ("high", "medium", "low")
-_IN_PER_CENT = ("price_change", "volume_spike")
 _COMPACT = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
@@ -59,7 +66,11 @@ def measured(rule: str, value: float | None) -> str:
         return NONE
     if rule == "price_change":
         return f"{value:+,.1f} %"
-    return f"{value:,.0f} %" if rule in _IN_PER_CENT else f"{value:.1f}"
+    if rule.startswith("macd"):
+        return f"{value:+.3g}"
+    if rule.startswith("rsi"):
+        return f"{value:.1f}"
+    return f"{value:,.0f} %" if rule == "volume_spike" else f"{value:+,.2f} %"
 
 
 def when(ts: datetime | None, interval: str) -> str:

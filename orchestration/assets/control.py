@@ -9,9 +9,9 @@ BUILD_NUMBER = dg.AssetSpec(
     description="One row per build: its number, which every changed row carries, and the indicators it computes.",
 )
 
-ALERT_THRESHOLD = dg.AssetSpec(
-    ["control", "alert_threshold"],
+ALERT_OVERRIDE = dg.AssetSpec(
+    ["control", "alert_override"],
     group_name="control",
     kinds={"duckdb"},
-    description="The alert thresholds that settings give; they override those of the seed.",
+    description="What settings say of alert rules; it overrides the seed.",
 )

@@ -11,7 +11,7 @@ from bar_series import Series
 from lake import Lake, bar, real_bars
 from talib_oracle import by_talib
 
-from tickhouse.settings import INDICATORS, AlertThresholds, AnalyticsSettings, Settings
+from tickhouse.settings import INDICATORS, AlertOverride, AnalyticsSettings, Settings
 from transform.build import run_build
 from transform.snapshot.read import SnapshotReader
 
@@ -108,7 +108,7 @@ def test_thresholds_from_settings_decide_and_a_change_recomputes(lake: Lake) -> 
     run_build(lake.settings)
     moves = "select severity, threshold from fct_alert where rule = 'price_change' and interval = '1d'"
     assert published(lake, moves).empty
-    stricter = AnalyticsSettings(alert_thresholds=AlertThresholds(price_change_medium_pct=3.0))
+    stricter = AnalyticsSettings(alert_rules=(AlertOverride(rule="price_change", severity="medium", threshold=3.0),))
     run_build(lake.settings.model_copy(update={"analytics": stricter}))
     assert published(lake, moves).values.tolist() == [["medium", 3.0]]
 

@@ -211,7 +211,7 @@ def test_a_value_that_was_changed_in_the_warehouse_is_named(copied: Settings, sq
 
 
 def test_a_rule_that_would_not_have_raised_the_published_alert_is_named(copied: Settings) -> None:
-    change(copied, "update control.alert_threshold set threshold = 90 where rule = 'price_change'")
+    change(copied, "update alert_rule set threshold = 90 where rule = 'price_change'")
     doubts = ask(copied, "A", JUMPED, "price_change").doubts
     assert doubts == ("the alert price_change is published, though its rule does not fire",)
 

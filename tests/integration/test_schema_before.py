@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -20,6 +21,7 @@ from transform.marts import FCT_ALERT, FCT_INDICATOR
 from transform.proof.verify import verify
 from transform.rebuild import rebuild
 from transform.snapshot.manifest import NewerSchemaError, latest_manifest, manifest_key
+from transform.snapshot.read import SnapshotReader
 from transform.snapshot.retention import remove_expired
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "schema_1.tar.xz"
@@ -33,6 +35,12 @@ def left(build_settings: Settings) -> Settings:
         archive.extractall(build_settings.data_dir, filter="data")
     kept = build_settings.snapshot.model_copy(update={"retention_seconds": timedelta(days=36_500).total_seconds()})
     return build_settings.model_copy(update={"snapshot": kept})
+
+
+def alerts_of(settings: Settings) -> list[dict[str, Any]]:
+    with SnapshotReader(open_storage(settings)).pin() as snapshot:
+        assert snapshot is not None
+        return snapshot.query("from fct_alert", {}).to_pylist()
 
 
 def nobody(_stage: str, _done: int, _total: int | None) -> None:
@@ -69,9 +77,16 @@ def test_a_build_goes_on_with_it_and_publishes_in_the_present_version(left: Sett
 
 
 def test_a_rebuild_of_its_lake_holds_what_it_published(left: Settings) -> None:
-    came_to = rebuild(left, nobody)
-    assert {mart.name: mart.rows for mart in came_to.marts} == {FCT_INDICATOR: BARS, FCT_ALERT: ALERTS, "dim_instrument": 18}
-    assert came_to.is_same
+    raised = {row["alert_id"] for row in alerts_of(left)}
+    marts = {mart.name: mart for mart in rebuild(left, nobody).marts}
+    assert len(raised) == ALERTS
+    assert {mart.name: mart.rows for mart in marts.values() if mart.was_rows is not None and mart.is_same} == {
+        FCT_INDICATOR: BARS,
+        "dim_instrument": 18,
+    }
+    assert marts[FCT_ALERT].was_rows == ALERTS
+    assert raised < {row["alert_id"] for row in alerts_of(left)}, "there are more rules than there were; none went"
+    assert rebuild(left, nobody).is_same
 
 
 def test_what_a_newer_version_published_is_refused_with_what_to_do(left: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

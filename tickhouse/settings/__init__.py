@@ -3,7 +3,7 @@
 from tickhouse.settings.groups import (
     DERIVED_INTERVALS,
     INDICATORS,
-    AlertThresholds,
+    AlertOverride,
     AnalyticsSettings,
     ApiSettings,
     DagsterSettings,
@@ -28,7 +28,7 @@ __all__ = [
     "DERIVED_INTERVALS",
     "INDICATORS",
     "PREFIX",
-    "AlertThresholds",
+    "AlertOverride",
     "AnalyticsSettings",
     "ApiSettings",
     "DagsterSettings",

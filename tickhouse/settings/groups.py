@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -35,6 +36,21 @@ Indicator = Literal[
     "price_change_pct",
     "mean_volume_20",
 ]
+AlertRule = Literal[
+    "price_change",
+    "volume_spike",
+    "rsi_overbought",
+    "rsi_oversold",
+    "sma_cross_up",
+    "sma_cross_down",
+    "macd_cross_up",
+    "macd_cross_down",
+    "bollinger_break_up",
+    "bollinger_break_down",
+    "high_52_week",
+    "low_52_week",
+]
+Severity = Literal["low", "medium", "high"]
 INDICATORS: tuple[Indicator, ...] = get_args(Indicator)
 DerivedInterval = Literal["5m", "1h", "1d", "1w"]
 DERIVED_INTERVALS: tuple[DerivedInterval, ...] = get_args(DerivedInterval)
@@ -131,12 +147,33 @@ class ValidationSettings(Group):
     block_from_rows: PositiveInt = Field(100, description="once the batch has at least so many rows.")
 
 
-class AlertThresholds(Group):
-    price_change_medium_pct: PositiveFloat = Field(5.0, description="A move up or down of more than this is a medium alert.")
-    price_change_high_pct: PositiveFloat = Field(10.0, description="A move up or down of more than this is a high alert.")
-    volume_spike_pct: PositiveFloat = Field(200.0, description="Volume above this share of the mean of the 20 bars before it.")
-    rsi_overbought: float = Field(70.0, ge=0, le=100, description="RSI above this.")
-    rsi_oversold: float = Field(30.0, ge=0, le=100, description="RSI below this.")
+class AlertOverride(Group):
+    """What is to be different of an alert rule, for every symbol or for one; the rules are the seed `alert_rule`."""
+
+    rule: AlertRule
+    severity: Severity
+    symbol: Text | None = None
+    threshold: float | None = None
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _threshold_can_be_crossed(self) -> AlertOverride:
+        if self.threshold is not None and self.rule.startswith("rsi") and not 0 <= self.threshold <= 100:
+            raise ValueError(f"{self.rule}: an RSI is from 0 to 100, and never beyond {self.threshold:g}")
+        if self.threshold is not None and self.rule in ("price_change", "volume_spike") and self.threshold <= 0:
+            raise ValueError(f"{self.rule}: the threshold is above 0, and not {self.threshold:g}")
+        return self
+
+
+def _refuse_twice(overrides: tuple[AlertOverride, ...]) -> tuple[AlertOverride, ...]:
+    counts = Counter((each.rule, each.severity, each.symbol) for each in overrides)
+    for (rule, severity, symbol), times in counts.items():
+        if times > 1:
+            raise ValueError(f"{rule}, {severity}, is overridden {times} times for {symbol or 'every symbol'}: once is enough")
+    return overrides
+
+
+_EACH_ONCE = AfterValidator(_refuse_twice)
 
 
 class AnalyticsSettings(Group):
@@ -147,7 +184,11 @@ class AnalyticsSettings(Group):
     derived_intervals: Annotated[tuple[DerivedInterval, ...], _SHORTEST_FIRST] = Field(
         DERIVED_INTERVALS, description="Which coarser bars are derived from finer ones, where none has landed; `[]` is none."
     )
-    alert_thresholds: AlertThresholds = AlertThresholds()
+    alert_rules: Annotated[tuple[AlertOverride, ...], _EACH_ONCE] = Field(
+        (),
+        description="What is different of the seed's alert rules: a list of `{rule, severity, symbol, threshold, enabled}`. "
+        "Without a symbol it is for all, without a threshold only `enabled` counts.",
+    )
 
     @property
     def computed(self) -> tuple[Indicator, ...]:

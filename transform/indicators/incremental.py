@@ -23,12 +23,14 @@ def changed_indicators(
     changed = _changed_series(session, bars, stored)
     if changed.num_rows == 0:
         return INDICATOR_SCHEMA.empty_table()
-    state = state_before(session, bars, stored, changed)
+    state, signals = state_before(session, bars, stored, changed)
     rows = _bars_from_first_change(session, bars, changed)
     high, low, close, volume = (rows[name].to_numpy() for name in NUMBERS)
-    outputs, carried = advance(rows["series"].to_numpy(), high, low, close, volume, state)
+    series = rows["series"].to_numpy()
+    outputs, carried = advance(series, high, low, close, volume, state)
+    crossed = signals.advance(series, high, low, close, outputs)
     keys = pa.table({**{name: changed[name].take(rows["series"]) for name in ("symbol", "interval")}, "ts": rows["ts"]})
-    return pa.Table.from_batches([indicator_rows(keys, outputs, carried, change_seq)])
+    return pa.Table.from_batches([indicator_rows(keys, outputs, crossed, carried, change_seq)])
 
 
 def _changed_series(

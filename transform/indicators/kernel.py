@@ -21,7 +21,7 @@ from transform.indicators.arithmetic import STATE_WIDTH
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-VERSION = 2
+VERSION = 3
 """Part of the stored state's fingerprint: raise it when any value the kernel gives could change."""
 
 OUTPUTS = (

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from transform.indicators.kernel import advance, new_state
 from transform.indicators.rows import INDICATOR_SCHEMA, NUMBERS, in_order_of_time, indicator_rows
+from transform.indicators.signals import RANGE_INTERVAL, Signals
 
 CHUNK_ROWS = 500_000
 """A chunk is a range of time of about so many bars, some 100 MB with what is computed of it: memory is bounded by two."""
@@ -31,13 +32,14 @@ def all_indicators(session: duckdb.DuckDBPyConnection, bars: duckdb.DuckDBPyRela
 
 
 def _batches(chunks: Iterator[pa.Table], change_seq: int) -> Iterator[pa.RecordBatch]:
-    known, state = _Series(), new_state(0)
+    known, state, signals = _Series(), new_state(0), Signals()
     for bars in _row_groups(chunks):
         series = known.numbers(bars)
         state = np.concatenate((state, new_state(len(known) - len(state))))
         high, low, close, volume = (bars[name].to_numpy() for name in NUMBERS)
+        signals.add(np.array([interval == RANGE_INTERVAL for interval in known.intervals[len(signals) :]], np.bool_))
         outputs, carried = advance(series, high, low, close, volume, state)
-        yield indicator_rows(bars, outputs, carried, change_seq)
+        yield indicator_rows(bars, outputs, signals.advance(series, high, low, close, outputs), carried, change_seq)
 
 
 def _row_groups(chunks: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -82,6 +84,11 @@ class _Series:
 
     def __len__(self) -> int:
         return len(self._numbers)
+
+    @property
+    def intervals(self) -> list[str]:
+        """The interval of each."""
+        return [interval for _symbol, interval in self._numbers]
 
     def numbers(self, bars: pa.Table) -> NDArray[np.int64]:
         """The number of each bar's series."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
+from transform.indicators.signals import SIGNALS
 from transform.marts import FCT_INDICATOR_SCHEMA
 from transform.proof.definitions import Definition, definitions
 from transform.proof.equality import differences, is_same
@@ -26,8 +27,8 @@ from transform.proof.lake import quarantined_rows, read_back
 from transform.proof.nulls import why_null
 from transform.proof.places import landed_places
 from transform.proof.question import Question, UnknownValueError, missing_text, published_bar
-from transform.proof.recomputation import PRICES, bar_again, indicators_again
-from transform.proof.rules import MEASURED, judge_rules
+from transform.proof.recomputation import PRICES, bar_again, indicators_again, signals_again
+from transform.proof.rules import MEASURED, JudgedBar, judge_rules
 from transform.snapshot.manifest import Manifest
 from transform.snapshot.read import Snapshot, SnapshotReader
 from transform.warehouse import build_lock
@@ -146,9 +147,17 @@ def _nulls(manifest: Manifest, published: Row, held: Held) -> Mapping[str, str |
 
 
 def _rules(published: Row, alerts: Sequence[Row], manifest: Manifest, held: Held) -> tuple[RuleOutcome, ...]:
-    shows_volume = "mean_volume_20" in _chosen(manifest, held) and held.indicator is not None
+    chosen = _chosen(manifest, held)
+    shows_volume = "mean_volume_20" in chosen and held.indicator is not None
     prior = held.indicator["prior_mean_volume_20"] if shows_volume and held.indicator is not None else None
-    return judge_rules({**published, "prior_mean_volume_20": prior}, held.rules, alerts, _nulls(manifest, published, held))
+    signals = signals_again(held.series, published["interval"]) if chosen and held.series.num_rows else dict.fromkeys(SIGNALS)
+    bar = JudgedBar(
+        row={**published, **signals, "prior_mean_volume_20": prior},
+        nulls=_nulls(manifest, published, held),
+        number=None if held.indicator is None else held.indicator["bar_number"],
+        suspicion=next((f"the bar is a suspected split of {event['detail']}" for event in held.events), None),
+    )
+    return judge_rules(bar, held.rules, alerts)
 
 
 def _reach(column: str, definition: Definition, manifest: Manifest, published: Row, held: Held) -> Reach:

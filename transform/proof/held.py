@@ -37,10 +37,15 @@ end
 """
 
 _RULES = """
-select rule.rule, rule.severity, rule.direction, coalesce(setting.threshold, rule.threshold) as threshold, rule.description
-from alert_rule as rule
-left join control.alert_threshold as setting on rule.rule = setting.rule and rule.severity = setting.severity
-order by rule.rule, severity_rank desc
+select *
+from dim_alert_rule as rule
+where
+    is_enabled and symbol in ($symbol, '*') and intervals in ($interval, 'all')
+    and not exists (
+        select 1 from dim_alert_rule as own
+        where rule.symbol = '*' and own.symbol = $symbol and own.rule = rule.rule and own.severity = rule.severity
+    )
+order by rule, severity_rank desc
 """
 
 Row = dict[str, Any]
@@ -76,7 +81,8 @@ class Held:
 
     `bar` and `indicator` are the bar's rows of `int_bar` and `int_indicator`, None where it has none. `landed` are the rows of
     `int_landed_bar` that it is or is made of, in the order of time, each with its `slot_seq`. `staged` are all rows of
-    `stg_bar` of its identity. `series` has ts and the kernel's columns of every bar of its series up to it.
+    `stg_bar` of its identity, `events` those of `fct_quality_event`. `series` has ts and the kernel's columns of every bar of
+    its series up to it.
     """
 
     bar: Row | None
@@ -88,6 +94,7 @@ class Held:
     builds: dict[int, Row]
     last_finished: int
     rules: list[Row]
+    events: list[Row]
     quarantines: Quarantines = field(default_factory=Quarantines)
 
 
@@ -112,7 +119,8 @@ def look_up(settings: Settings, identity: Identity, published_by: int) -> Held:
             slots=slots,
             builds=_builds(warehouse, numbers | {slot["build_seq"] for slot in slots.values()}),
             last_finished=_ask(warehouse, _LAST_FINISHED)[0]["build_seq"],
-            rules=_ask(warehouse, _RULES),
+            rules=_ask(warehouse, _RULES, symbol=identity.symbol, interval=identity.interval),
+            events=_ask(warehouse, f"select * from fct_quality_event where {_IDENTITY}", **identity.bound()),
             quarantines=_quarantines(warehouse, identity.symbol),
         )
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transform.marts import DIM_INSTRUMENT, FCT_ALERT, FCT_INDICATOR
+from transform.marts import DIM_ALERT_RULE, DIM_INSTRUMENT, FCT_ALERT, FCT_INDICATOR, FCT_QUALITY_EVENT
 from transform.snapshot.content import content_hash
 from transform.snapshot.layout import ALWAYS
 from transform.snapshot.manifest import PublishedFile
@@ -20,6 +20,8 @@ from transform.snapshot.manifest import PublishedFile
 KEYS = {
     FCT_INDICATOR: ("symbol", "interval", "ts"),
     FCT_ALERT: ("symbol", "interval", "ts", "rule"),
+    FCT_QUALITY_EVENT: ("symbol", "interval", "ts", "kind"),
+    DIM_ALERT_RULE: ("symbol", "rule", "severity"),
     DIM_INSTRUMENT: ("symbol",),
 }
 _ORDERED_BY = 3

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from transform.indicators.kernel import OUTPUTS, advance, new_state
 from transform.indicators.rows import NUMBERS
+from transform.indicators.signals import RANGE_INTERVAL, SIGNALS, Signals
 from transform.proof.equality import differences
 from transform.proof.explanation import Check
 from transform.proof.held import Row
@@ -25,6 +26,17 @@ def indicators_again(series: pa.Table) -> Mapping[str, float | None]:
     high, low, close, volume = (np.ascontiguousarray(series[name].to_numpy()) for name in NUMBERS)
     outputs, _ = advance(np.zeros(series.num_rows, np.int64), high, low, close, volume, new_state(1))
     return {name: None if np.isnan(value) else float(value) for name, value in zip(OUTPUTS, outputs[:, -1], strict=True)}
+
+
+def signals_again(series: pa.Table, interval: str) -> Mapping[str, float | None]:
+    """The signals of the last of these bars, which are all of a series of that interval up to it."""
+    high, low, close, volume = (np.ascontiguousarray(series[name].to_numpy()) for name in NUMBERS)
+    places = np.zeros(series.num_rows, np.int64)
+    outputs, _ = advance(places, high, low, close, volume, new_state(1))
+    signals = Signals()
+    signals.add(np.array([interval == RANGE_INTERVAL]))
+    found = signals.advance(places, high, low, close, outputs)[:, -1]
+    return {name: None if np.isnan(value) else float(value) for name, value in zip(SIGNALS, found, strict=True)}
 
 
 def bar_again(bar: Row, landed: Sequence[Row]) -> Check:

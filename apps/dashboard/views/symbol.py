@@ -16,6 +16,7 @@ from apps.dashboard.screen import Screen
 from apps.dashboard.tables import show_alerts, show_bars
 from apps.dashboard.wording import DAY_AND_LONGER, DERIVED, NONE, bars_text, compact, describe, percent, price
 from apps.market import (
+    RsiLevels,
     Selection,
     alerts,
     description,
@@ -23,6 +24,7 @@ from apps.market import (
     instruments,
     intervals_of,
     newest_bars,
+    rsi_levels,
     usual_interval,
 )
 from tickhouse.settings import INDICATORS
@@ -66,8 +68,9 @@ def show(screen: Screen) -> None:
     if bars.num_rows == 0:
         st.info(f"No {choice.interval} bars of {choice.symbol} in this snapshot.")
         return
-    _show_figures(screen, choice, bars.slice(bars.num_rows - 1).to_pylist()[0])
-    _show_chart(screen, choice, bars, fired)
+    levels = rsi_levels(screen.snapshot, choice.symbol)
+    _show_figures(screen, choice, levels, bars.slice(bars.num_rows - 1).to_pylist()[0])
+    _show_chart(screen, choice, levels, bars, fired)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.subheader("Recent bars", anchor=False)
@@ -104,7 +107,7 @@ def _segments(label: str, options: list[str], default: str, key: str) -> str:
     return chosen or default
 
 
-def _show_figures(screen: Screen, choice: Choice, last: dict[str, Any]) -> None:
+def _show_figures(screen: Screen, choice: Choice, levels: RsiLevels, last: dict[str, Any]) -> None:
     year = fifty_two_weeks(screen.snapshot, choice.symbol, choice.interval, adjusted=choice.adjusted) or {}
     close = last["basis_close" if choice.adjusted else "close"]
     volume, mean, rsi = last["volume"], last["mean_volume_20"], last["rsi_14"]
@@ -115,7 +118,7 @@ def _show_figures(screen: Screen, choice: Choice, last: dict[str, Any]) -> None:
         _figure("52-week high", price(year.get("high")), _apart(close, year.get("high")))
         _figure("52-week low", price(year.get("low")), _apart(close, year.get("low")))
         _figure("Volume", compact(volume), share)
-        _figure("RSI 14", NONE if rsi is None else f"{rsi:.1f}", _rsi_word(screen, rsi))
+        _figure("RSI 14", NONE if rsi is None else f"{rsi:.1f}", _rsi_word(levels, rsi))
 
 
 def _figure(label: str, value: str, note: str | None) -> None:
@@ -129,25 +132,23 @@ def _apart(close: float | None, extreme: float | None) -> str | None:
     return f"{100 * (close / extreme - 1):+.1f} %"
 
 
-def _rsi_word(screen: Screen, rsi: float | None) -> str | None:
-    thresholds = screen.settings.analytics.alert_thresholds
+def _rsi_word(levels: RsiLevels, rsi: float | None) -> str | None:
     if rsi is None:
         return None
-    if rsi > thresholds.rsi_overbought:
+    if levels.overbought is not None and rsi > levels.overbought:
         return "overbought"
-    return "oversold" if rsi < thresholds.rsi_oversold else "neutral"
+    return "oversold" if levels.oversold is not None and rsi < levels.oversold else "neutral"
 
 
-def _show_chart(screen: Screen, choice: Choice, bars: pa.Table, fired: pa.Table) -> None:
+def _show_chart(screen: Screen, choice: Choice, levels: RsiLevels, bars: pa.Table, fired: pa.Table) -> None:
     has_adjusted = "adjusted" in bars["price_basis"].to_pylist()
     on_basis = choice.adjusted or not has_adjusted
     wanted = _choose_indicators() if any(has_values(bars, name) for name in INDICATORS) else []
     overlays = [name for name in OVERLAYS if on_basis and name in wanted and has_values(bars, OVERLAYS[name].columns[0])]
     st.markdown(_legend(bars, overlays, choice, _basis_note(has_adjusted, on_basis)))
-    thresholds = screen.settings.analytics.alert_thresholds
     visible = _visible(bars, choice.span)
     panes = tuple(name for name in INDICATOR_PANES if name in wanted)
-    drawing = Drawing(screen.palette, thresholds, on_basis, tuple(overlays), panes, choice.is_intraday, visible)
+    drawing = Drawing(screen.palette, levels, on_basis, tuple(overlays), panes, choice.is_intraday, visible)
     draw_chart(build_panes(bars, fired, drawing), f"{choice} {screen.palette.background}", visible)
 
 

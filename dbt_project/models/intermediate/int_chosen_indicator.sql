@@ -2,7 +2,7 @@
 
 with build as (
 
-    select computed_indicators
+    select computed_indicators, is_analytics_on
     from {{ source('control', 'build') }}
     order by build_seq desc
     limit 1
@@ -29,9 +29,14 @@ select
         'price_change_pct',
         'mean_volume_20',
     ] -%}
-    case when contains(build.computed_indicators, '{{ name }}') then {{ name }} end as {{ name }},
+    {{ if_shown([name]) }} {{ name }} end as {{ name }},
     {% endfor -%}
-    case when contains(build.computed_indicators, 'mean_volume_20') then prior_mean_volume_20 end as prior_mean_volume_20,
+    {{ if_shown(['mean_volume_20']) }} prior_mean_volume_20 end as prior_mean_volume_20,
+    {{ if_shown(['sma_20', 'sma_50']) }} sma_cross end as sma_cross,
+    {{ if_shown(['macd', 'macd_signal', 'macd_histogram']) }} macd_cross end as macd_cross,
+    {{ if_shown(['bollinger_upper_20', 'bollinger_lower_20']) }} bollinger_break end as bollinger_break,
+    case when build.is_analytics_on then prior_high_252 end as prior_high_252,
+    case when build.is_analytics_on then prior_low_252 end as prior_low_252,
     change_seq
 from {{ ref('int_indicator') }}
 cross join build

@@ -83,8 +83,35 @@ windowed as (
         stddev_pop(close) over (series rows 19 preceding) as spread_20,
         stddev_samp(simple_return) over (series rows 19 preceding) as return_spread_20,
         {{ fresh_sum('volume') }} over (series rows 19 preceding) / 20 as mean_volume,
-        {{ fresh_sum('volume') }} over (series rows between 20 preceding and 1 preceding) / 20 as prior_mean_volume
+        {{ fresh_sum('volume') }} over (series rows between 20 preceding and 1 preceding) / 20 as prior_mean_volume,
+        max(high) over (series rows between 252 preceding and 1 preceding) as prior_high,
+        min(low) over (series rows between 252 preceding and 1 preceding) as prior_low
     from signalled
+    window series as (partition by symbol, interval order by ts)
+
+),
+
+sided as (
+
+    select
+        *,
+        case when bar_number >= 50 then {{ side('mean_close_20', 'mean_close_50') }} end as sma_side,
+        case when bar_number >= 34 then {{ side('macd_fast - ema_26 - macd_signal', '0') }} end as macd_side,
+        case when bar_number >= 20 then {{ side('close', '(mean_close_20 + 2 * spread_20)') }} end as upper_side,
+        case when bar_number >= 20 then {{ side('close', '(mean_close_20 - 2 * spread_20)') }} end as lower_side
+    from windowed
+
+),
+
+crossed as (
+
+    select
+        *,
+        {{ crossed('sma_side') }} as sma_cross,
+        {{ crossed('macd_side') }} as macd_cross,
+        {{ crossed('upper_side') }} as upper_cross,
+        {{ crossed('lower_side') }} as lower_cross
+    from sided
     window series as (partition by symbol, interval order by ts)
 
 )
@@ -108,11 +135,20 @@ select
     simple_return * 100 as price_change_pct,
     case when bar_number >= 20 then mean_volume end as mean_volume_20,
     case when bar_number >= 21 then prior_mean_volume end as prior_mean_volume_20,
+    cast(sma_cross as tinyint) as sma_cross,
+    cast(macd_cross as tinyint) as macd_cross,
+    cast(case
+        when upper_cross = 1 then 1
+        when lower_cross = -1 then -1
+        when upper_cross is not null then 0
+    end as tinyint) as bollinger_break,
+    case when interval = '1d' and bar_number >= 253 then prior_high end as prior_high_252,
+    case when interval = '1d' and bar_number >= 253 then prior_low end as prior_low_252,
     bar_number,
     macd_fast,
     avg_gain,
     avg_loss,
     {{ build_seq() }} as change_seq
-from windowed
+from crossed
 -- Values before a series' first changed bar are what they were.
 where ts >= first_ts

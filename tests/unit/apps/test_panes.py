@@ -11,11 +11,12 @@ from market_snapshot import alert_table, indicator_table, stock_bars, weekly_bar
 
 from apps.dashboard.panes import INDICATOR_PANES, OVERLAYS, Drawing, build_panes, has_values
 from apps.dashboard.theme import DARK, LIGHT
-from tickhouse.settings import INDICATORS, AlertThresholds
+from apps.market import RsiLevels
+from tickhouse.settings import INDICATORS
 
 DRAWING = Drawing(
     LIGHT,
-    AlertThresholds(),
+    RsiLevels(70.0, 30.0),
     adjusted=True,
     overlays=tuple(OVERLAYS),
     panes=tuple(INDICATOR_PANES),

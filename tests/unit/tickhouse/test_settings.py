@@ -55,11 +55,10 @@ OTHER: dict[str, Any] = {
     "analytics.enabled": False,
     "analytics.indicators": ["rsi_14", "sma_20"],
     "analytics.derived_intervals": ["1w"],
-    "analytics.alert_thresholds.price_change_medium_pct": 4.0,
-    "analytics.alert_thresholds.price_change_high_pct": 8.5,
-    "analytics.alert_thresholds.volume_spike_pct": 300.0,
-    "analytics.alert_thresholds.rsi_overbought": 80.0,
-    "analytics.alert_thresholds.rsi_oversold": 20.0,
+    "analytics.alert_rules": [
+        {"rule": "price_change", "severity": "medium", "symbol": None, "threshold": 4.0, "enabled": True},
+        {"rule": "macd_cross_up", "severity": "low", "symbol": "IBM", "threshold": None, "enabled": False},
+    ],
     "snapshot.retention_seconds": 60.0,
     "api.host": "0.0.0.0",
     "api.port": 18000,
@@ -198,11 +197,17 @@ def test_loading_makes_no_folder(empty_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["kafka: {topik: a}", "kafkaa: {topic: a}", "analytics: {alert_thresholds: {rsi: 3}}", "topic: a"]
+    "document",
+    [
+        "kafka: {topik: a}",
+        "kafkaa: {topic: a}",
+        "analytics: {alert_rules: [{rule: price_change, severity: low, rsi: 3}]}",
+        "topic: a",
+    ],
 )
 def test_an_unknown_key_in_the_file_is_refused_by_name(document: str) -> None:
     Path("tickhouse.yaml").write_text(document)
-    with pytest.raises(ValueError, match=r"topik|kafkaa|alert_thresholds\.rsi|topic"):
+    with pytest.raises(ValueError, match=r"topik|kafkaa|alert_rules\.0\.rsi|topic"):
         load_settings()
 
 
@@ -251,7 +256,10 @@ def test_a_file_whose_lines_are_commented_out_says_nothing() -> None:
         ("validation.max_quarantined_pct", 101),
         ("analytics.indicators", ["sma_21"]),
         ("analytics.derived_intervals", ["1m"]),
-        ("analytics.alert_thresholds.rsi_overbought", 101),
+        ("analytics.alert_rules", [{"rule": "rsi_overbought", "severity": "low", "threshold": 101}]),
+        ("analytics.alert_rules", [{"rule": "volume_spike", "severity": "low", "threshold": 0}]),
+        ("analytics.alert_rules", [{"rule": "price_crash", "severity": "low"}]),
+        ("analytics.alert_rules", [{"rule": "price_change", "severity": "low"}] * 2),
         ("api.port", 65536),
         ("logging.level", "LOUD"),
         ("logging.backups", -1),

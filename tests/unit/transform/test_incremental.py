@@ -95,7 +95,7 @@ def batches(draw: st.DrawFn) -> list[Batch]:
                 places = [draw(st.integers(0, end)) for _ in range(draw(st.integers(1, 3)))]  # late, or a correction
             else:
                 begin = end + draw(st.sampled_from([0, 0, 1, 100, 700, 6_000]))
-                places = list(range(begin, begin + draw(st.sampled_from([1, 2, 15, 60]))))
+                places = list(range(begin, begin + draw(st.sampled_from([1, 2, 15, 60, 260]))))
             values = draw(st.lists(st.tuples(prices, st.floats(0, 1e9)), min_size=len(places), max_size=len(places)))
             batch += [(symbol, interval, place, *value) for place, value in zip(places, values, strict=True)]
             ends[symbol, interval] = max(end, places[-1] + 1)
