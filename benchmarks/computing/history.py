@@ -18,6 +18,8 @@ from tickhouse.settings import (
     StorageSettings,
 )
 from tickhouse.storage import open_storage
+from transform.indicators.kernel import CARRIED
+from transform.indicators.signals import SIGNALS
 from transform.warehouse import begin_build, open_warehouse
 
 CORRECTED_SYMBOLS = 3
@@ -27,7 +29,7 @@ CORRECTED_BARS_BACK = 1_000
 SCRATCH, PEERS = "computed_indicator", "peer_indicator"
 """What a full refresh makes, until `forget_computed`; and the stored indicators that the other ways carry on."""
 
-_STATE = "bar_number, macd_fast, avg_gain, avg_loss, change_seq"
+_OURS_ALONE = ", ".join((*SIGNALS, *CARRIED, "change_seq"))
 _BAR = """
     symbol, interval, ts, open, high, low, close, adj_close, volume, 'raw' as price_basis, open as basis_open, high as basis_high,
     low as basis_low, close as basis_close, source, null::varchar as derived_from, true as is_closed, 1::bigint as change_seq
@@ -74,7 +76,7 @@ class History:
     def write_peers(self) -> None:
         """Store for the other ways what they need of `int_indicator`: keys and indicators, without our state."""
         with open_warehouse(self.settings) as connection:
-            connection.execute(f"create table {PEERS} as select * exclude ({_STATE}) from int_indicator")
+            connection.execute(f"create table {PEERS} as select * exclude ({_OURS_ALONE}) from int_indicator")
 
     def change(self, step: str) -> int:
         """Bring what a step is about, in a build of its own, which is returned."""

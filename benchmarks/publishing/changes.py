@@ -15,7 +15,10 @@ from transform.dbt import run_dbt
 from transform.warehouse import Build, begin_build, finish_build, open_warehouse
 
 DAYS = 2_500
-_MARTS = ("alert_rule", "instrument", "int_chosen_indicator", "fct_indicator", "fct_alert", "dim_instrument")
+_MARTS = (
+    *("alert_rule", "instrument", "split_ratio", "int_chosen_indicator"),
+    *("fct_indicator", "fct_alert", "fct_quality_event", "dim_alert_rule", "dim_instrument"),
+)
 _TABLES = ("int_bar", "int_indicator", "fct_alert")
 
 

@@ -198,7 +198,7 @@ def test_alerts_can_be_narrowed_to_a_severity_and_a_symbol(visitor: Page) -> Non
     alerts = alert_table(indicator_table(bars)).to_pylist()
     go_to(visitor, "Alerts")
     expect(visitor.get_by_text("The newest 1,000")).to_be_visible()
-    visitor.get_by_role("button", name="High").click()
+    visitor.get_by_role("button", name="High", exact=True).click()
     high = [alert for alert in alerts if alert["severity"] == "high"]
     expect(visitor.get_by_text(f"{len(high)} alerts.")).to_be_visible()
     expect(table(visitor, 0)).not_to_contain_text("Medium")
