@@ -16,6 +16,7 @@ from benchmarks.measuring.report import Figures, measure
 from benchmarks.publishing.changes import DAYS, Warehouse, make_warehouse
 from benchmarks.publishing.work import PYTHON, Export
 from tickhouse.settings import as_environment, process_environment
+from transform.marts import MARTS
 from transform.snapshot.manifest import latest_manifest
 
 NAME = "publish"
@@ -94,8 +95,9 @@ def export(warehouse: Warehouse, folder: Path, *, is_partitioned: bool) -> dict[
 
 
 def contents(warehouse: Warehouse) -> dict[str, str | None]:
+    """What the marts hold; the ledger of alerts is left out, for it holds how they came to it."""
     manifest = latest_manifest(warehouse.storage)
-    return {} if manifest is None else {name: mart.content for name, mart in manifest.marts.items()}
+    return {} if manifest is None else {name: mart.content for name, mart in manifest.marts.items() if name in MARTS}
 
 
 def make_ratios(figures: Figures) -> dict[str, float]:

@@ -93,7 +93,7 @@ class Copy:
         said["files"][0] |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         if is_hashed:
             symbols = rows["symbol"].to_pylist()
-            said["files"][0] |= {"content": content_hash(rows), "first_symbol": symbols[0], "last_symbol": symbols[-1]}
+            said["files"][0] |= {"content": content_hash(rows), "first_symbol": min(symbols), "last_symbol": max(symbols)}
         self.path(self.manifest_key).write_text(json.dumps(manifest))
 
 

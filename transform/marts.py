@@ -17,6 +17,9 @@ FCT_ALERT = "fct_alert"
 FCT_QUALITY_EVENT = "fct_quality_event"
 """One row per (symbol, interval, ts, kind) of what looks wrong with the data: suspected splits."""
 
+ALERT_EVENT = "alert_event"
+"""One row per alert and revision: the ledger of what became of alerts. It is appended to by publishing, and is no dbt model."""
+
 DIM_ALERT_RULE = "dim_alert_rule"
 """One row per symbol, alert rule and severity: the rules in force; `EVERY_SYMBOL` is all that have no row of their own."""
 
@@ -93,6 +96,25 @@ DIM_ALERT_RULE_SCHEMA = pa.schema(
     ]
 )
 
+ALERT_EVENT_SCHEMA = pa.schema(
+    [
+        ("event_seq", pa.int64()),  # order in the ledger, from 1
+        ("alert_id", pa.string()),
+        ("revision", pa.int64()),  # of the alert, from 1; (alert_id, revision) is unique
+        ("event", pa.string()),  # raised, changed, withdrawn
+        ("symbol", pa.string()),
+        ("interval", pa.string()),
+        ("ts", _TS),
+        ("rule", pa.string()),
+        ("severity", pa.string()),
+        ("value", pa.float64()),
+        ("threshold", pa.float64()),
+        ("is_told", pa.bool_()),  # whether it is for people; not what was loaded as history
+        ("snapshot", pa.int64()),  # the one it was published with
+        ("recorded_at", _TS),
+    ]
+)
+
 DIM_INSTRUMENT_SCHEMA = pa.schema(
     [
         ("symbol", pa.string()),
@@ -113,7 +135,10 @@ MARTS: dict[str, pa.Schema] = {
     DIM_ALERT_RULE: DIM_ALERT_RULE_SCHEMA,
     DIM_INSTRUMENT: DIM_INSTRUMENT_SCHEMA,
 }
-"""Every published table, with the schema its Parquet files have. Without `change_seq`, contents tell whether one changed."""
+"""Every dbt model that is published, with the schema of its files. Without `change_seq`, contents tell whether one changed."""
+
+PUBLISHED: dict[str, pa.Schema] = {**MARTS, ALERT_EVENT: ALERT_EVENT_SCHEMA}
+"""Every published table."""
 
 CHANGED_WITH = "int_indicator"
 """The model whose rows' `change_seq` tells which rows of a mart with (symbol, interval, ts) may have changed, or gone."""

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
+from transform.alerts.ledger import AlertChange, dropped_files, is_begun, new_entries
 from transform.changed_cells import Changes, find_changes, read_cells
-from transform.marts import MARTS
+from transform.marts import ALERT_EVENT, FCT_ALERT, MARTS
 from transform.snapshot.layout import Cell
 from transform.snapshot.manifest import Balance, Manifest, PublishedMart, latest_manifest
 from transform.snapshot.publish import NewMart, Publication, holds, publish
@@ -31,6 +32,9 @@ select
 """
 
 
+Marts = Mapping[str, NewMart]
+
+
 class BuildUnfinishedError(RuntimeError):
     """The newest build was ended before all of its models were made: what the warehouse holds is of two builds."""
 
@@ -45,7 +49,7 @@ def publish_warehouse(settings: Settings, storage: Storage, on_rows: Callable[[i
     parent = latest_manifest(storage)
     with open_warehouse(settings) as connection:
         connection.execute(f"set memory_limit = '{MEMORY}'")
-        publication = _publication(connection, parent)
+        publication = _publication(connection, settings, storage, parent)
         if parent is not None and not publication.marts and publication.watermark == parent.watermark:
             return parent
         manifest = publish(storage, publication, on_rows)
@@ -59,10 +63,15 @@ class _Build:
     build_id: str | None
 
 
-def _publication(connection: duckdb.DuckDBPyConnection, parent: Manifest | None) -> Publication:
+def _publication(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, storage: Storage, parent: Manifest | None
+) -> Publication:
     build = _newest_build(connection)
     watermark = connection.execute("select chain, max(next_offset) from landing.slot group by chain order by chain").fetchall()
     balance = connection.sql(_BALANCE).to_arrow_table().to_pylist()[0]
+    marts = dict(_changed_marts(connection, parent))
+    if (entries := _alert_entries(connection, settings, storage, parent, marts)) is not None:
+        marts[ALERT_EVENT] = entries
     latest = connection.execute("select max(produced_at) from int_landed_bar").fetchall()[0][0]
     return Publication(
         parent=parent,
@@ -71,7 +80,7 @@ def _publication(connection: duckdb.DuckDBPyConnection, parent: Manifest | None)
         watermark=dict(watermark),
         balance=Balance(**balance),
         latest_produced_at=latest,
-        marts=dict(_changed_marts(connection, parent)),
+        marts=marts,
     )
 
 
@@ -97,6 +106,18 @@ def _changed_marts(connection: duckdb.DuckDBPyConnection, parent: Manifest | Non
         changes = find_changes(connection, name, before, since)
         if changes is not None:
             yield name, _new_mart(connection, name, schema, changes)
+
+
+def _alert_entries(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, storage: Storage, parent: Manifest | None, marts: Marts
+) -> NewMart | None:
+    """What the alerts that changed add to the ledger. It reads what the publication drops, before anything is written."""
+    alerts = marts.get(FCT_ALERT)
+    if alerts is None and is_begun(parent):
+        return None
+    dropped = [] if alerts is None else dropped_files(parent, alerts)
+    change = AlertChange(parent, dropped, _published_build(connection, parent))
+    return new_entries(connection.cursor(), storage, change, settings.delivery)
 
 
 def _new_mart(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, changes: Changes) -> NewMart:

@@ -196,6 +196,13 @@ class AnalyticsSettings(Group):
         return tuple(name for name in INDICATORS if self.enabled and name in self.indicators)
 
 
+class DeliverySettings(Group):
+    history: bool = Field(
+        False, description="Tell of every alert, however old its bar. Off: of history and backfills nobody is told anything."
+    )
+    max_age_hours: PositiveFloat = Field(72.0, description="An alert is told of when its bar ended no longer ago than this.")
+
+
 class SnapshotSettings(Group):
     retention_seconds: PositiveFloat = Field(3600.0, description="A snapshot that is no longer the newest is kept this long.")
 

@@ -19,6 +19,7 @@ from tickhouse.settings.groups import (
     AnalyticsSettings,
     ApiSettings,
     DagsterSettings,
+    DeliverySettings,
     DocsSettings,
     IngestorSettings,
     KafkaSettings,
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     validation: ValidationSettings = ValidationSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
+    delivery: DeliverySettings = DeliverySettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     api: ApiSettings = ApiSettings()
     pages: PagesSettings = PagesSettings()

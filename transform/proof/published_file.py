@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transform.marts import DIM_ALERT_RULE, DIM_INSTRUMENT, FCT_ALERT, FCT_INDICATOR, FCT_QUALITY_EVENT
+from transform.marts import ALERT_EVENT, DIM_ALERT_RULE, DIM_INSTRUMENT, FCT_ALERT, FCT_INDICATOR, FCT_QUALITY_EVENT
 from transform.snapshot.content import content_hash
 from transform.snapshot.layout import ALWAYS
 from transform.snapshot.manifest import PublishedFile
@@ -21,6 +21,7 @@ KEYS = {
     FCT_INDICATOR: ("symbol", "interval", "ts"),
     FCT_ALERT: ("symbol", "interval", "ts", "rule"),
     FCT_QUALITY_EVENT: ("symbol", "interval", "ts", "kind"),
+    ALERT_EVENT: ("event_seq",),
     DIM_ALERT_RULE: ("symbol", "rule", "severity"),
     DIM_INSTRUMENT: ("symbol",),
 }
@@ -32,7 +33,7 @@ Cuts = Mapping[str, Sequence[datetime]]
 
 @dataclass
 class FileContents:
-    """What was read of a file: rows, their contents' hash, the first and the last symbol, what is wrong with its order."""
+    """What was read of a file: rows, their contents' hash, the least and the greatest symbol, what is wrong with its order."""
 
     rows: int = 0
     content: int = 0
@@ -50,7 +51,9 @@ class FileContents:
         self._last = keys.slice(max(keys.num_rows - 1, 0))
         self.rows += batch.num_rows
         self.content = (self.content + int(content_hash(batch), 16)) % 2**64
-        self.symbols = [*self.symbols[:1], *keys["symbol"].slice(0, 1).to_pylist(), *self._last["symbol"].to_pylist()]
+        if batch.num_rows:
+            known = {*self.symbols, *pc.min_max(batch["symbol"]).as_py().values()}
+            self.symbols = [min(known), max(known)]
 
     def differences(self, file: PublishedFile) -> list[str]:
         """What is not as the manifest says; of a file of version 1, the rows alone are."""

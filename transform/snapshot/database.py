@@ -7,7 +7,7 @@ from threading import Lock
 import duckdb
 
 from tickhouse.storage import Storage
-from transform.marts import MARTS
+from transform.marts import PUBLISHED
 from transform.snapshot.manifest import Manifest, PublishedFile
 
 _ALL = "main"
@@ -53,7 +53,7 @@ class SnapshotDatabase:
             return self._schemas[keys]
 
     def _make_tables(self, schema: str, files: dict[str, tuple[PublishedFile, ...]]) -> None:
-        for name, columns in MARTS.items():
+        for name, columns in PUBLISHED.items():
             empty = self._connection.from_arrow(columns.empty_table())
             if paths := [str(self._storage.local_path(file.key)) for file in files.get(name, ())]:
                 rows = _with_columns(self._connection.read_parquet(paths), empty)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import takewhile
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tickhouse.storage import Storage
@@ -96,15 +97,15 @@ def holds(mart: PublishedMart, table: pa.Table) -> bool:
 def _write_file(storage: Storage, key: str, cell: Cell, table: pa.Table) -> PublishedFile:
     data = _encode(table)
     storage.put_if_absent(key, data)
-    symbols = table["symbol"] if table.num_rows else None
+    symbols = pc.min_max(table["symbol"])
     return PublishedFile(
         key=key,
         rows=table.num_rows,
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         content=content_hash(table),
-        first_symbol=None if symbols is None else symbols[0].as_py(),
-        last_symbol=None if symbols is None else symbols[-1].as_py(),
+        first_symbol=symbols["min"].as_py(),
+        last_symbol=symbols["max"].as_py(),
         era=cell.era,
         symbols_from=cell.symbols_from,
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 from tickhouse.storage import ObjectMissingError, Storage
-from transform.marts import MARTS
+from transform.marts import PUBLISHED
 from transform.snapshot.manifest import MANIFESTS, Manifest, data_folder, manifest_key, read_manifest
 
 
@@ -54,7 +54,7 @@ def _remove_files(storage: Storage, removed: list[Manifest], oldest: Manifest) -
     files = _files(oldest)
     gone = {key for manifest in removed for key in _files(manifest)}
     ends = f"{oldest.number:020d}-"
-    for folder in map(data_folder, MARTS):
+    for folder in map(data_folder, PUBLISHED):
         gone |= {f"{folder}/{name}" for name in takewhile(lambda name: name < ends, storage.list_after(folder))}
     for key in sorted(gone - files):
         storage.delete(key)

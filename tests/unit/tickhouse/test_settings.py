@@ -59,6 +59,8 @@ OTHER: dict[str, Any] = {
         {"rule": "price_change", "severity": "medium", "symbol": None, "threshold": 4.0, "enabled": True},
         {"rule": "macd_cross_up", "severity": "low", "symbol": "IBM", "threshold": None, "enabled": False},
     ],
+    "delivery.history": True,
+    "delivery.max_age_hours": 24.0,
     "snapshot.retention_seconds": 60.0,
     "api.host": "0.0.0.0",
     "api.port": 18000,
