@@ -96,7 +96,9 @@ def _line(path: tuple[str, ...], variable: str, values: dict[str, Any]) -> Setti
 def _text(value: Any) -> str:
     if value is None:
         return "unset"
-    return ", ".join(value) if isinstance(value, list) else str(value) if not isinstance(value, bool) else str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(each if isinstance(each, str) else json.dumps(each) for each in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _env_text(value: Any) -> str:

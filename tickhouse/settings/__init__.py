@@ -6,6 +6,7 @@ from tickhouse.settings.groups import (
     AlertOverride,
     AnalyticsSettings,
     ApiSettings,
+    ChannelSettings,
     DagsterSettings,
     DeliverySettings,
     DerivedInterval,
@@ -17,12 +18,13 @@ from tickhouse.settings.groups import (
     MetricsSettings,
     PagesSettings,
     ProducerSettings,
+    Severity,
     SnapshotSettings,
     StorageSettings,
     ValidationSettings,
 )
 from tickhouse.settings.settings import Settings, as_environment, environment_names, load_settings
-from tickhouse.settings.sources import CONFIG_VARIABLE, PREFIX, process_environment
+from tickhouse.settings.sources import CONFIG_VARIABLE, PREFIX, process_environment, read_secret
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -32,6 +34,7 @@ __all__ = [
     "AlertOverride",
     "AnalyticsSettings",
     "ApiSettings",
+    "ChannelSettings",
     "DagsterSettings",
     "DeliverySettings",
     "DerivedInterval",
@@ -44,6 +47,7 @@ __all__ = [
     "PagesSettings",
     "ProducerSettings",
     "Settings",
+    "Severity",
     "SnapshotSettings",
     "StorageSettings",
     "ValidationSettings",
@@ -51,4 +55,5 @@ __all__ = [
     "environment_names",
     "load_settings",
     "process_environment",
+    "read_secret",
 ]

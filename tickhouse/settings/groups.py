@@ -196,7 +196,38 @@ class AnalyticsSettings(Group):
         return tuple(name for name in INDICATORS if self.enabled and name in self.indicators)
 
 
+def _refuse_our_prefix(name: str) -> str:
+    if name.startswith("TICKHOUSE_"):
+        raise ValueError(f"{name} would be taken for a setting: give the variable a name without TICKHOUSE_")
+    return name
+
+
+class ChannelSettings(Group):
+    """A channel that alerts are delivered to; its address is a secret, and so in a variable of the environment."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+    url_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$"), AfterValidator(_refuse_our_prefix)]
+    min_severity: Severity = "low"
+    symbols: tuple[Text, ...] = ()
+    rules: tuple[AlertRule, ...] = ()
+
+
+def _refuse_one_name_twice(channels: tuple[ChannelSettings, ...]) -> tuple[ChannelSettings, ...]:
+    for name, times in Counter(channel.name for channel in channels).items():
+        if times > 1:
+            raise ValueError(f"{times} channels are called {name}: a channel's name is its own")
+    return channels
+
+
 class DeliverySettings(Group):
+    channels: Annotated[tuple[ChannelSettings, ...], AfterValidator(_refuse_one_name_twice)] = Field(
+        (),
+        description="Whom alerts are told: a list of `{name, url_variable, min_severity, symbols, rules}`. `url_variable` names "
+        "the variable of the environment that holds the channel's address, as apprise writes it.",
+    )
+    digest_from: PositiveInt = Field(5, description="So many alerts that wait for a channel are told in one message.")
+    timeout_seconds: PositiveFloat = Field(20.0, description="A message that is not taken so soon is sent again.")
+    max_backoff_seconds: PositiveFloat = Field(300.0, description="A channel that is out is tried again at least this often.")
     history: bool = Field(
         False, description="Tell of every alert, however old its bar. Off: of history and backfills nobody is told anything."
     )

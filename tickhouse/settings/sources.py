@@ -31,6 +31,11 @@ def read_variables(env_file: Any = ENV_FILE) -> dict[str, str]:
     return {name: text for source in sources for name, text in source.items() if text and _is_ours(name)}
 
 
+def read_secret(name: str, env_file: Any = ENV_FILE) -> str | None:
+    """The variable of the environment, or of `.env`, that a setting names; None when neither has it, or it is empty."""
+    return os.environ.get(name) or (dotenv_values(env_file).get(name) if env_file else None) or None
+
+
 def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[tuple[str, ...], Any]]]:
     """Every setting's variable, with its path and annotation."""
     for key, field in model.model_fields.items():

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from tickhouse.settings import Severity
+
 Event = Literal["raised", "changed", "withdrawn"]
 
 
@@ -26,7 +28,7 @@ class AlertEvent:
     interval: str
     ts: datetime
     rule: str
-    severity: str
+    severity: Severity
     value: float
     threshold: float
     is_told: bool

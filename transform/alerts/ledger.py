@@ -40,7 +40,7 @@ difference as (
 
     select held.*, case when old.alert_id is null then 'raised' else 'changed' end as event
     from held
-    left join old on held.alert_id = old.alert_id
+    left join old using (ts, symbol, interval, rule)
     where
         old.alert_id is null
         or old.severity <> held.severity
@@ -54,7 +54,7 @@ difference as (
     from old
     where not exists (
         select 1 from fct_alert as held
-        where held.alert_id = old.alert_id and held.ts >= (select min(ts) from old)
+        where held.ts = old.ts and held.symbol = old.symbol and held.interval = old.interval and held.rule = old.rule
     )
 
 ),
@@ -160,11 +160,23 @@ class SnapshotLedger:
         mart = self._snapshot.manifest.marts.get(ALERT_EVENT)
         return 0 if mart is None else mart.rows
 
+    def first_seq_since(self, moment: datetime) -> int | None:
+        """The number of the first entry recorded then or later, None when there is none."""
+        sql = "select min(event_seq) as first from alert_event where recorded_at >= $since"
+        return self._snapshot.query(sql, {"since": moment})["first"][0].as_py()
+
     def after(self, event_seq: int, limit: int) -> list[AlertEvent]:
         """At most so many entries above `event_seq`, in order."""
+        return self._entries("event_seq > $after", event_seq, limit)
+
+    def told_after(self, event_seq: int, limit: int) -> list[AlertEvent]:
+        """At most so many entries that are for people, above `event_seq`, in order."""
+        return self._entries("event_seq > $after and is_told", event_seq, limit)
+
+    def _entries(self, where: str, after: int, limit: int) -> list[AlertEvent]:
         names = ", ".join(field.name for field in fields(AlertEvent))
-        sql = f"select {names} from alert_event where event_seq > $after order by event_seq limit $limit"
-        return [AlertEvent(**row) for row in self._snapshot.query(sql, {"after": event_seq, "limit": limit}).to_pylist()]
+        sql = f"select {names} from alert_event where {where} order by event_seq limit $limit"
+        return [AlertEvent(**row) for row in self._snapshot.query(sql, {"after": after, "limit": limit}).to_pylist()]
 
 
 def _difference(

@@ -59,6 +59,12 @@ OTHER: dict[str, Any] = {
         {"rule": "price_change", "severity": "medium", "symbol": None, "threshold": 4.0, "enabled": True},
         {"rule": "macd_cross_up", "severity": "low", "symbol": "IBM", "threshold": None, "enabled": False},
     ],
+    "delivery.channels": [
+        {"name": "desk", "url_variable": "DESK_URL", "min_severity": "high", "symbols": ["A"], "rules": []},
+    ],
+    "delivery.digest_from": 3,
+    "delivery.timeout_seconds": 2.0,
+    "delivery.max_backoff_seconds": 9.0,
     "delivery.history": True,
     "delivery.max_age_hours": 24.0,
     "snapshot.retention_seconds": 60.0,

@@ -23,7 +23,7 @@ from tickhouse.settings import Settings
 ROOT = Path(__file__).parents[4]
 COMMANDS = (
     "demo", "broker", "topic create", "topic describe", "topic adopt", "replay", "ingest",
-    "dlq list", "dlq show", "dlq replay", "build", "compact", "dagster", "status", "explain", "verify", "rebuild",
+    "dlq list", "dlq show", "dlq replay", "build", "compact", "dagster", "status", "deliver", "explain", "verify", "rebuild",
     "api", "pages", "docs build", "docs serve", "settings", "prepare", "version",
 )  # fmt: skip
 

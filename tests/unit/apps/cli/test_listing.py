@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from apps.cli.listing import as_env_file, as_markdown, as_text, as_yaml, list_settings
-from tickhouse.settings import Settings, environment_names, load_settings
+from tickhouse.settings import AlertOverride, Settings, environment_names, load_settings
 
 ROOT = Path(__file__).parents[4]
 
@@ -39,6 +39,14 @@ def test_a_value_that_is_not_the_default_stands_out(settings: Settings) -> None:
     text = as_text(list_settings(changed)).plain
     assert "producer.rate = 5.0  (default unset)" in text
     assert "kafka.topic = bars\n" in text
+
+
+def test_lists_of_rules_and_channels_are_shown_as_they_are_written(settings: Settings, tmp_path: Path) -> None:
+    rule = AlertOverride(rule="price_change", severity="high", symbol="TSLA", threshold=15.0)
+    changed = settings.model_copy(update={"analytics": settings.analytics.model_copy(update={"alert_rules": (rule,)})})
+    assert 'analytics.alert_rules = {"rule": "price_change", "severity": "high"' in as_text(list_settings(changed)).plain
+    (tmp_path / "tickhouse.yaml").write_text(as_yaml(list_settings(changed)))
+    assert yaml.safe_load((tmp_path / "tickhouse.yaml").read_text())["analytics"]["alert_rules"][0]["symbol"] == "TSLA"
 
 
 @pytest.mark.parametrize("name", ["docs/configuration.md", ".env.example"])

@@ -1,0 +1,154 @@
+"""Delivery over the wire: a webhook that fails, answers too late, hangs up, and a deliverer that is killed before it can note."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from lake import Lake, bar
+
+from tickhouse.settings import ChannelSettings, DeliverySettings, Settings, as_environment, process_environment
+from tickhouse.storage import Storage, open_storage
+from transform.alerts.channel import open_channels
+from transform.alerts.delivery import deliver_all, open_deliveries
+from transform.build import run_build
+
+DIES_BEFORE_IT_NOTES = """
+import os, signal
+from transform.alerts.outbox import Outbox
+Outbox.settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from apps.cli.main import app
+app(["deliver", "--once"])
+"""
+
+
+@dataclass
+class Webhook:
+    """A receiver on loopback. `answers` are what the next messages get: a status, `late` or `hang up`; then 200."""
+
+    answers: list[int | str] = field(default_factory=list)
+    taken: list[dict[str, str]] = field(default_factory=list)
+    url: str = ""
+    released: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def references(self) -> list[str]:
+        return [re.findall(r"Reference: (\S+)", each["message"])[0] for each in self.taken]
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    hook = Webhook()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            hook.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            answer = hook.answers.pop(0) if hook.answers else 200
+            if answer == "late":
+                hook.released.wait(30)
+            elif answer != "hang up":
+                self.send_response(int(answer))
+                self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Not into the tests' output."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        hook.url = f"json://127.0.0.1:{server.server_port}/alerts"
+        yield hook
+        hook.released.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def published(shared_build_settings: Settings) -> Settings:
+    """A lake with three alerts that are told."""
+    told = DeliverySettings(history=True, timeout_seconds=1.0)
+    settings = shared_build_settings.model_copy(update={"delivery": told})
+    lake = Lake(settings)
+    lake.land([bar("A", day, close) for day, close in enumerate((100.0, 106.0, 100.0, 120.0))])
+    run_build(settings)
+    return settings
+
+
+def reaching(settings: Settings, name: str, hook: Webhook, monkeypatch: pytest.MonkeyPatch, **chosen: object) -> Settings:
+    """The settings with a channel to the webhook that wants the daily price changes alone, one by one."""
+    monkeypatch.setenv("HOOK_URL", hook.url)
+    wanted = ChannelSettings(name=name, url_variable="HOOK_URL", rules=("price_change",), min_severity="medium")
+    delivery = settings.delivery.model_copy(update={"channels": (wanted,), "digest_from": 50, **chosen})
+    return settings.model_copy(update={"delivery": delivery})
+
+
+def deliver(settings: Settings) -> list[str]:
+    storage: Storage = open_storage(settings)
+    channels = open_channels(settings.delivery)
+    return deliver_all(open_deliveries(settings, storage, channels), channels)
+
+
+def test_what_is_refused_or_answered_too_late_comes_again_and_nothing_else(
+    published: Settings, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = reaching(published, "flaky", webhook, monkeypatch)
+    webhook.answers = [500, "late", 200, "hang up"]
+    outcomes = [deliver(settings) for _ in range(4)]
+    assert outcomes == [["flaky"], ["flaky"], ["flaky"], []]
+    first, second, third, *_ = dict.fromkeys(webhook.references)
+    assert webhook.references[:6] == [first, first, first, second, second, third]
+    arrived = len(webhook.taken)
+    assert deliver(settings) == []
+    assert len(webhook.taken) == arrived, "what was noted as delivered is not sent again"
+    assert webhook.taken[0]["title"].startswith("A 1d 2020-01-02: price_change, medium")
+    assert webhook.taken[0] == webhook.taken[1] == webhook.taken[2]
+
+
+def test_killed_between_the_answer_and_the_note_it_repeats_that_message_and_no_other(
+    published: Settings, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = reaching(published, "killed", webhook, monkeypatch)
+    environment = {**process_environment(), **as_environment(settings), "HOOK_URL": webhook.url, "PYTHONPATH": os.getcwd()}
+    ended = subprocess.run([sys.executable, "-c", DIES_BEFORE_IT_NOTES], env=environment, capture_output=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert len(webhook.taken) == 1
+    assert deliver(settings) == []
+    references = webhook.references
+    assert references[0] == references[1]
+    assert len(set(references)) == len(references) - 1
+    assert webhook.taken[0] == webhook.taken[1]
+
+
+def test_many_come_as_one_digest(published: Settings, webhook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert deliver(reaching(published, "digest", webhook, monkeypatch, digest_from=2)) == []
+    assert len(webhook.taken) == 1
+    assert re.match(r"\d+ alerts: \d+ high, \d+ medium", webhook.taken[0]["title"])
+
+
+def test_the_command_tests_a_channel_delivers_and_shows_no_address(
+    published: Settings, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = reaching(published, "desk", webhook, monkeypatch)
+    environment = {**process_environment(), **as_environment(settings), "HOOK_URL": webhook.url + "?+token=secret"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "apps.cli", "deliver", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    tested = run("--test", "desk")
+    assert (tested.returncode, tested.stdout) == (0, "desk took the message.\n"), tested.stderr
+    assert webhook.taken[0]["title"] == "tickhouse reaches you"
+    webhook.answers = [503]
+    out = run("--once")
+    assert out.returncode == 1
+    assert "Out, and what is for them waits: desk" in out.stderr
+    assert "secret" not in tested.stderr + out.stderr + out.stdout
