@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     docs = typer.Typer(no_args_is_help=True, help="The documentation of the dbt models: every column, and the lineage.")
     docs.command("build")(docs_build)
     docs.command("serve")(docs_serve)
+    docs.command("freshness")(docs_freshness)
     app.add_typer(docs, name="docs", rich_help_panel=_PANEL)
 
 
@@ -48,3 +49,10 @@ def docs_serve() -> None:
     from apps.cli.docs_site import serve_docs
 
     serve_docs(start())
+
+
+def docs_freshness() -> None:
+    """Tell how old the newest row of each source is, as `dbt source freshness` does; exit with 1 when one is stale."""
+    from apps.cli.source_freshness import tell_freshness
+
+    tell_freshness(start())

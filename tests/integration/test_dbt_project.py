@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 from lake import Lake, bar
 
 from tickhouse.settings import Settings
 from transform.build import run_build
-from transform.dbt import ensure_manifest, generate_docs, run_dbt
+from transform.dbt import check_freshness, ensure_manifest, generate_docs, run_dbt
 from transform.marts import MARTS
 from transform.warehouse import build_lock, open_warehouse
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_dbts_unit_tests_pass(build_settings: Settings) -> None:
@@ -50,6 +54,58 @@ def test_the_docs_are_one_page_with_or_without_a_warehouse(build_settings: Setti
     with build_lock(build_settings):
         page = generate_docs(build_settings)
     assert "fct_alert" in page.read_text()
+
+
+def test_every_column_of_every_source_is_described(build_settings: Settings) -> None:
+    run_build(build_settings)
+    sources = json.loads(ensure_manifest(build_settings).read_text())["sources"].values()
+    assert {source["name"] for source in sources} == {"slot", "build", "alert_override"}
+    with open_warehouse(build_settings) as connection:
+        for source in sources:
+            actual = [name for name, *_ in connection.execute(f"describe {source['schema']}.{source['name']}").fetchall()]
+            described = [name for name, column in source["columns"].items() if column["description"]]
+            assert sorted(actual) == sorted(described), source["name"]
+            assert source["description"]
+
+
+def test_the_lineage_ends_at_everything_that_reads_the_marts(build_settings: Settings) -> None:
+    manifest = json.loads(ensure_manifest(build_settings).read_text())
+    exposures = {each["name"]: each for each in manifest["exposures"].values()}
+    pages = re.findall(r'url_path="(\w+)"', (ROOT / "apps" / "dashboard" / "app.py").read_text())
+    assert len(pages) >= 3
+    assert set(exposures) == {"api", "alert_delivery", *(f"page_{name}" for name in pages)}
+    for each in exposures.values():
+        assert each["owner"]["name"]
+        assert each["description"].strip()
+        assert each["url"] or each["name"] == "alert_delivery"
+        code = re.search(r"Code: ([\w/.]+?)\.?$", each["description"].strip())
+        assert code is not None
+        assert (ROOT / code[1]).exists()
+    marts = {name.split(".")[-1] for each in exposures.values() for name in each["depends_on"]["nodes"]}
+    assert marts <= set(MARTS)
+    assert set(MARTS) - marts <= {"fct_quality_event"}, "a mart that nobody here reads is for people's own queries"
+
+
+def test_every_model_and_seed_has_a_group_with_an_owner(build_settings: Settings) -> None:
+    manifest = json.loads(ensure_manifest(build_settings).read_text())
+    groups = {group["name"]: group for group in manifest["groups"].values()}
+    assert all(group["owner"]["name"] and group["description"] for group in groups.values())
+    for node in manifest["nodes"].values():
+        if node["resource_type"] in ("model", "seed"):
+            assert node["config"]["group"] in groups, node["name"]
+
+
+def test_a_source_is_fresh_by_when_it_landed_and_says_so_when_it_is_not(build_settings: Settings) -> None:
+    run_build(build_settings)
+    assert [(each.status, each.loaded_at) for each in check_freshness(build_settings)] == [("error", None)]
+    Lake(build_settings).land([bar("A", 0, 1.0)])
+    run_build(build_settings)
+    (fresh,) = check_freshness(build_settings)
+    assert (fresh.source, fresh.status) == ("landing.slot", "pass"), "a bar of 2020 that landed just now"
+    for days, status in ((4, "warn"), (8, "error")):
+        with open_warehouse(build_settings) as connection:
+            connection.execute("update landing.slot set validated_at = now() - to_days(?)", [days])
+        assert [each.status for each in check_freshness(build_settings)] == [status]
 
 
 def test_a_symbol_of_digits_is_text_among_the_instruments(build_settings: Settings) -> None:

@@ -75,16 +75,20 @@ def test_too_many_broken_rows_block_the_batch_and_leave_what_was_published(lake:
     assert (newest.number, newest.balance.landed) == (0, 5)
 
 
-def test_a_slot_without_a_record_reaches_no_model(lake: Lake) -> None:
+def test_a_slot_without_a_record_reaches_no_model_however_it_is_tried(lake: Lake) -> None:
     lake.land([bar("A", 0, 100.0)])
     lake.land([bar("HIDDEN", 0, 100.0)])
     lake.land([bar("B", 0, 100.0)])
     run_build(lake.settings)
     hidden = [slot.footer.position for slot in walk(lake.storage, lake.chain)][1]
+    record = next(each for each in walk_records(lake.storage, lake.chain) if each.position == hidden)
     lake.storage.delete(record_key(lake.chain, hidden))
+    forged = record.model_copy(update={"position": hidden + 7})
+    assert lake.storage.put_if_absent(record_key(lake.chain, forged.position), forged.model_dump_json().encode())
     lake.settings.warehouse_path.unlink()
     with build_lock(lake.settings):
-        model(lake.settings, lake.storage)
+        for is_full_refresh in (False, True):
+            model(lake.settings, lake.storage, is_full_refresh=is_full_refresh)
         with open_warehouse(lake.settings) as connection:
             symbols = connection.execute("select distinct symbol from stg_bar order by symbol").fetchall()
     assert symbols == [("A",)], "neither the slot without a record, nor what comes after it"

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[4]
 COMMANDS = (
     "demo", "broker", "topic create", "topic describe", "topic adopt", "replay", "ingest",
     "dlq list", "dlq show", "dlq replay", "build", "compact", "dagster", "status", "deliver", "explain", "verify", "rebuild",
-    "api", "pages", "docs build", "docs serve", "settings", "prepare", "version",
+    "api", "pages", "docs build", "docs serve", "docs freshness", "settings", "prepare", "version",
 )  # fmt: skip
 
 
