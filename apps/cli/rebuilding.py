@@ -53,7 +53,7 @@ def rebuild_report(came_to: Rebuild) -> str:
 
 
 def _mart_text(mart: RebuiltMart, before: int | None) -> str:
-    text = f"  {mart.name:<15} {mart.rows:>12,} rows, contents {mart.content}"
+    text = f"  {mart.name:<17} {mart.rows:>12,} rows, contents {mart.content}"
     if before is None:
         return text
     if mart.is_same:

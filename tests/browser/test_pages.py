@@ -69,7 +69,7 @@ def legend(page: Page, label: str) -> Locator:
 
 
 def choose(page: Page, name: str) -> None:
-    page.get_by_role("combobox").click()
+    page.get_by_role("combobox", name="Symbol").click()
     page.get_by_role("option", name=name).click()
 
 

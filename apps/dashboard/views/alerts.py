@@ -22,8 +22,8 @@ def show(screen: Screen) -> None:
         severities = st.pills(
             "Severity", SEVERITIES, selection_mode="multi", format_func=str.capitalize, key="severity", bind="query-params"
         )
-        rules = st.pills(
-            "Rule", list(RULES), selection_mode="multi", format_func=RULES.__getitem__, key="rule", bind="query-params"
+        rules = st.multiselect(
+            "Rule", list(RULES), format_func=RULES.__getitem__, placeholder="Any rule", key="rule", bind="query-params", width=420
         )
     chosen = Selection(symbol=None if symbol == ANY else symbol)
     found = alerts(screen.snapshot, chosen, MAX_ALERTS, severities=severities or None, rules=rules or None)
