@@ -20,9 +20,14 @@ def demo() -> dict[str, Series]:
     return _by_symbol(real_bars())
 
 
+def sp500_bars() -> pd.DataFrame:
+    """505 stocks, daily, as the file has them: `symbol`, `date` as text, prices, volume, and all that is wrong with them."""
+    return pd.read_csv(SHARED / "sp500_daily_2013-2018.csv.gz").rename(columns={"Name": "symbol"})
+
+
 def sp500() -> dict[str, Series]:
     """505 stocks, daily; a bar that lacks a price is left out, although indicators use no open: it would be in quarantine."""
-    return _by_symbol(pd.read_csv(SHARED / "sp500_daily_2013-2018.csv.gz").rename(columns={"Name": "symbol", "date": "ts"}))
+    return _by_symbol(sp500_bars().rename(columns={"date": "ts"}))
 
 
 def hang_seng() -> dict[str, Series]:

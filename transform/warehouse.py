@@ -53,7 +53,7 @@ create table if not exists control.build (
 alter table control.build add column if not exists derived_intervals varchar[];
 alter table control.build add column if not exists build_id varchar;
 alter table control.build add column if not exists is_analytics_on boolean;
-drop table if exists control.alert_threshold;
+drop table if exists control.alert_threshold; -- what settings said of rules before alert_override
 create table if not exists control.alert_override (
     rule varchar not null, severity varchar not null, symbol varchar not null, threshold double, is_enabled boolean not null
 );

@@ -250,7 +250,7 @@ class Alert(BaseModel):
     symbol: Symbol
     interval: BarInterval
     ts: Ts
-    rule: str = Field(description="price_change, volume_spike, rsi_overbought or rsi_oversold.")
+    rule: str = Field(description="The rule that fired, such as price_change or sma_cross_up; docs/alerts.md has them all.")
     severity: str = Field(description="low, medium or high.")
     value: float | None = Field(
         description="What was measured, in the threshold's unit: per cent, points of RSI, of MACD a price."

@@ -5,19 +5,16 @@ The S&P set's own rows, by name, where it lies beside the checkout.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 from lake import Lake, bar
+from real_series import shared_data, sp500_bars
 
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
 from transform.build import run_build
 from transform.snapshot.read import SnapshotReader
-
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "sp500_daily_2013-2018.csv.gz"
 
 SPLITS = {("DISCA", "2014-08-07"), ("DISCK", "2014-08-07")}
 REAL_MOVES = {("AMD", "2016-04-22"), ("VRTX", "2013-04-19")}
@@ -35,9 +32,9 @@ def facts(settings: Settings, sql: str) -> set[tuple[str, str]]:
     return {(row["symbol"], f"{row['ts']:%Y-%m-%d}") for row in published(settings, sql)}
 
 
-@pytest.mark.skipif(not SHARED.is_file(), reason="the S&P set is not beside the checkout")
+@shared_data
 def test_the_largest_moves_of_the_sp500_are_in_the_right_bins(build_settings: Settings) -> None:
-    bars = pd.read_csv(SHARED).rename(columns={"Name": "symbol"})
+    bars = sp500_bars()
     named = {symbol for symbol, _ in SPLITS | REAL_MOVES | SPIN_OFFS | {WRONG_PRICE}}
     moves = bars.groupby("symbol")["close"].pct_change(fill_method=None).abs()
     large = set(bars.loc[moves > 0.25, "symbol"])  # every symbol that could be taken for a split

@@ -6,18 +6,15 @@ The names are those of the set's own README, and each was looked up in the raw f
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
-import pytest
 from lake import Lake
+from real_series import shared_data, sp500_bars
 
 from tickhouse.settings import Settings
 from transform.validation.record import walk_records
 from transform.validation.run import validate_new_slots
-
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "sp500_daily_2013-2018.csv.gz"
 
 LACKS_OPEN_HIGH_LOW = {
     *(("BHF", "2017-07-26"), ("DHR", "2016-01-12"), ("FTV", "2016-07-01"), ("O", "2016-01-12")),
@@ -48,9 +45,9 @@ def by_raw_input(bars: pd.DataFrame) -> dict[tuple[str, str], set[str]]:
     return found
 
 
-@pytest.mark.skipif(not SHARED.is_file(), reason="the S&P set is not beside the checkout")
+@shared_data
 def test_exactly_the_dirty_rows_of_the_sp500_are_quarantined(build_settings: Settings) -> None:
-    bars = pd.read_csv(SHARED).rename(columns={"Name": "symbol"})
+    bars = sp500_bars()
     expected = by_raw_input(bars)
     lake = Lake(build_settings)
     for _, year in bars.assign(ts=pd.to_datetime(bars["date"], utc=True)).groupby(bars["date"].str[:4]):
@@ -68,9 +65,9 @@ def test_exactly_the_dirty_rows_of_the_sp500_are_quarantined(build_settings: Set
     assert outcome.failures == Counter(rule for rules in expected.values() for rule in rules)
 
 
-@pytest.mark.skipif(not SHARED.is_file(), reason="the S&P set is not beside the checkout")
+@shared_data
 def test_the_dirty_rows_are_those_that_the_sets_readme_names() -> None:
-    broken = by_raw_input(pd.read_csv(SHARED).rename(columns={"Name": "symbol"}))
+    broken = by_raw_input(sp500_bars())
 
     def breaking(*rules: str) -> set[tuple[str, str]]:
         return {row for row, own in broken.items() if own & set(rules)}
