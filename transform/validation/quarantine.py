@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,9 +19,13 @@ def quarantine_key(chain: Chain, position: int, rules: str) -> str:
     return f"{AREA}/{chain.path}/{slot_name(position)}-{rules}.parquet"
 
 
-def write_quarantine(storage: Storage, key: str, rows: pa.Table, reasons: Sequence[Sequence[str]]) -> None:
-    """Keep the failing rows as landed, each with its `reasons`. The same slot and rules give the same file."""
-    explained = rows.append_column("reasons", pa.array(reasons, pa.list_(pa.string())))
+def write_quarantine(storage: Storage, key: str, rows: pa.Table, reasons: Mapping[int, Sequence[str]]) -> None:
+    """Keep the failing ones of a slot's rows as landed, each with its `reasons`, which are by row number.
+
+    The same slot and rules give the same file.
+    """
+    failing = sorted(reasons)
+    explained = rows.take(failing).append_column("reasons", pa.array([reasons[row] for row in failing], pa.list_(pa.string())))
     storage.put_if_absent(key, write_sealed(explained, compression="zstd"))
 
 

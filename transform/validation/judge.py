@@ -1,0 +1,119 @@
+"""Judging landed bars by the Great Expectations suites: which rows break which rules, and whether a batch is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tickhouse.settings import ValidationSettings
+from transform.validation.suite import batch_suite, fingerprint, row_suite, rule_of
+
+if TYPE_CHECKING:
+    import great_expectations as gx
+
+BATCH_ROWS = 200_000
+"""Slots are taken together up to so many rows: what one validation holds in memory."""
+
+Reasons = dict[int, list[str]]
+"""Row number → the rules that the row breaks."""
+
+
+class ValidationError(RuntimeError):
+    """Great Expectations could not evaluate a rule: neither a pass nor a failure."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a batch came to; `blocked` says why it is refused as a whole, None when it is not."""
+
+    rows: int
+    reasons: Mapping[int, list[str]]
+    blocked: str | None = None
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Failing rows by rule; a row counts for each rule that it breaks."""
+        return Counter(rule for broken in self.reasons.values() for rule in broken)
+
+    def parts(self, tables: Sequence[pa.Table]) -> Iterator[Reasons]:
+        """The reasons for each of the tables that were judged together, row numbers counted from each one's first."""
+        first = 0
+        for table in tables:
+            end = first + table.num_rows
+            yield {row - first: broken for row, broken in self.reasons.items() if first <= row < end}
+            first = end
+
+
+class Judge:
+    """Holds the suites and the batch definition they run on: an in-memory context, nothing on disk.
+
+    `fingerprint` names the rules, `rules` lists them.
+    """
+
+    def __init__(self, limits: ValidationSettings) -> None:
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        asset = context.data_sources.add_pandas("lake").add_dataframe_asset("landed_bars")
+        self._limits = limits
+        self._definition = asset.add_batch_definition_whole_dataframe("batch")
+        self._batch, self._row = batch_suite(), row_suite()
+        self.fingerprint = fingerprint(self._batch, self._row)
+        expectations = [*self._batch.expectations, *self._row.expectations]
+        self.rules = tuple(rule_of(expectation.configuration) for expectation in expectations)
+
+    def judge(self, table: pa.Table, name: str) -> Judgement:
+        """Judge the bars of `table` (`LANDED_SCHEMA`), which people know as `name`. Raises ValidationError."""
+        if not table.num_rows:
+            return Judgement(0, {})
+        frame = as_frame(table)
+        if failed := self._check(self._batch, frame):
+            return Judgement(table.num_rows, {}, f"the batch breaks {', '.join(sorted(failed))}")
+        reasons: Reasons = {}
+        for rule, result in sorted(self._check(self._row, frame).items()):
+            for row in np.unique(result["unexpected_index_list"]):
+                reasons.setdefault(int(row), []).append(rule)
+        return Judgement(table.num_rows, reasons, self._too_many(len(reasons), table.num_rows, name))
+
+    def _too_many(self, failing: int, rows: int, name: str) -> str | None:
+        share = 100 * failing / rows
+        if rows < self._limits.block_from_rows or share <= self._limits.max_quarantined_pct:
+            return None
+        return (
+            f"{failing} of {rows} rows ({share:.1f} %) of {name} "
+            f"fail validation, more than validation.max_quarantined_pct = {self._limits.max_quarantined_pct:g}"
+        )
+
+    def _check(self, suite: gx.ExpectationSuite, frame: pd.DataFrame) -> dict[str, Any]:
+        """Each failed rule with its result. Raises ValidationError for a rule that could not be evaluated."""
+        batch = self._definition.get_batch(batch_parameters={"dataframe": frame})
+        results = batch.validate(suite, result_format="COMPLETE").results
+        for result in results:
+            if broken := _exception(result.exception_info):
+                raise ValidationError(f"rule {rule_of(result.expectation_config)} could not be evaluated: {broken}")
+        return {rule_of(result.expectation_config): result.result for result in results if not result.success}
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """The bars as Great Expectations compares them: times, all UTC, without a zone."""
+    frame = table.to_pandas()
+    for name, kind in frame.dtypes.items():
+        if isinstance(kind, pd.DatetimeTZDtype):
+            frame[name] = frame[name].dt.tz_localize(None)
+    return frame
+
+
+def _exception(info: dict[str, Any] | None) -> str | None:
+    """Great Expectations reports an exception as a failure, flat or nested by metric."""
+    if not info:
+        return None
+    entries = [info] if "raised_exception" in info else [entry for entry in info.values() if isinstance(entry, dict)]
+    return next((str(entry["exception_message"]) for entry in entries if entry.get("raised_exception")), None)
