@@ -66,8 +66,7 @@ def validate(settings: Settings, storage: Storage) -> ValidationOutcome:
 def model(settings: Settings, storage: Storage, *, is_full_refresh: bool = False) -> list[NodeResult]:
     """Register validated slots and run dbt; hold `build_lock`. Raises DbtError naming what failed."""
     build = begin_build(settings, storage)
-    start = "stg_bar" if is_full_refresh else "int_derived_bar" if build.is_full_refresh else None
-    results = build_models(settings, full_refresh_from=start)
+    results = build_models(settings, full_refresh_from="stg_bar" if is_full_refresh else build.full_refresh_from)
     if failure := failure_text(results):
         raise DbtError(failure)
     finish_build(settings, build)

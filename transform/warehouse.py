@@ -22,6 +22,7 @@ from transform.indicators import kernel
 from transform.marts import EVERY_SYMBOL
 from transform.progress import ModelProgress, note_progress
 from transform.validation.record import ValidationRecord, walk_records
+from transform.validation.revalidation import RecordsInForce
 
 _SEEDS = Path(dbt_project.__file__).parent / "seeds"
 
@@ -53,6 +54,7 @@ create table if not exists control.build (
 alter table control.build add column if not exists derived_intervals varchar[];
 alter table control.build add column if not exists build_id varchar;
 alter table control.build add column if not exists is_analytics_on boolean;
+alter table control.build add column if not exists revalidations bigint;
 drop table if exists control.alert_threshold; -- what settings said of rules before alert_override
 create table if not exists control.alert_override (
     rule varchar not null, severity varchar not null, symbol varchar not null, threshold double, is_enabled boolean not null
@@ -61,19 +63,20 @@ create table if not exists control.alert_override (
 
 _NEW_BUILD = """
 insert into control.build (
-    build_seq, begun_at, computed_indicators, fingerprint, is_full_refresh, derived_intervals, is_analytics_on, build_id
+    build_seq, begun_at, computed_indicators, fingerprint, is_full_refresh, derived_intervals, is_analytics_on, revalidations,
+    build_id
 )
-values (?, now(), ?, ?, ?, ?, ?, uuid()::varchar)
+values (?, now(), ?, ?, ?, ?, ?, ?, uuid()::varchar)
 """
 
 
 @dataclass(frozen=True)
 class Build:
-    """A build that has begun: its number, how many slots it registered, whether models start anew."""
+    """A build that has begun: its number, how many slots it registered, and from which model on models start anew, if any."""
 
     build_seq: int
     new_slots: int
-    is_full_refresh: bool
+    full_refresh_from: str | None
 
 
 def build_lock_path(settings: Settings) -> Path:
@@ -108,36 +111,38 @@ def begin_build(settings: Settings, storage: Storage, watermark: Mapping[str, in
     `watermark` maps chains to the offsets below which slots are taken; None takes all there are.
     Derived bars and indicators start anew when the kernel, the chosen indicators, the alert rules, the split ratios, the derived
     intervals or the instruments' time zones are not those of the last build that finished: what is stored would be another's.
+    Staged bars do when a revalidation moved rows since.
     """
     with open_warehouse(settings) as connection:
         connection.execute("begin")
         connection.execute(_TABLES)
         build_seq = _one(connection, "select coalesce(max(build_seq), 0) + 1 from control.build")
         fingerprint = _fingerprint(settings)
-        last = connection.execute(
-            "select fingerprint from control.build where finished_at is not null order by build_seq desc limit 1"
-        ).fetchone()
-        is_full_refresh = last is not None and last[0] != fingerprint
+        new_slots = revalidations = 0
+        for chain in find_chains(storage):
+            in_force = RecordsInForce(storage, chain)
+            end = None if watermark is None else watermark.get(chain.path, 0)
+            new_slots += _register(connection, storage, chain, in_force, build_seq, end)
+            _register_changes(connection, chain, in_force)
+            revalidations += in_force.moves
+        full_refresh_from = _full_refresh_from(connection, fingerprint, revalidations)
         connection.execute(
             _NEW_BUILD,
             [
                 build_seq,
                 list(settings.analytics.computed),
                 fingerprint,
-                is_full_refresh,
+                full_refresh_from is not None,
                 list(settings.analytics.derived_intervals),
                 settings.analytics.enabled,
+                revalidations,
             ],
         )
         connection.execute("delete from control.alert_override")
         if overrides := _alert_overrides(settings):
             connection.executemany("insert into control.alert_override values (?, ?, ?, ?, ?)", overrides)
-        new_slots = 0
-        for chain in find_chains(storage):
-            end = None if watermark is None else watermark.get(chain.path, 0)
-            new_slots += _register(connection, storage, chain, build_seq, end)
         connection.execute("commit")
-    return Build(build_seq, new_slots, is_full_refresh)
+    return Build(build_seq, new_slots, full_refresh_from)
 
 
 def finish_build(settings: Settings, build: Build) -> int:
@@ -150,16 +155,57 @@ def finish_build(settings: Settings, build: Build) -> int:
     return landed_rows
 
 
-def _register(connection: duckdb.DuckDBPyConnection, storage: Storage, chain: Chain, build_seq: int, end: int | None) -> int:
+def _full_refresh_from(connection: duckdb.DuckDBPyConnection, fingerprint: str, revalidations: int) -> str | None:
+    """The model from which on what the last finished build stored is of other slots' rows, or of other settings."""
+    last = connection.execute(
+        "select fingerprint, coalesce(revalidations, 0) from control.build "
+        "where finished_at is not null order by build_seq desc limit 1"
+    ).fetchone()
+    if revalidations != (0 if last is None else last[1]):
+        return "stg_bar"
+    return "int_derived_bar" if last is not None and last[0] != fingerprint else None
+
+
+def _register(
+    connection: duckdb.DuckDBPyConnection,
+    storage: Storage,
+    chain: Chain,
+    in_force: RecordsInForce,
+    build_seq: int,
+    end: int | None,
+) -> int:
     known = _one(connection, "select max(next_offset) from landing.slot where chain = ?", [chain.path])
     records = list(takewhile(lambda record: end is None or record.next_offset <= end, walk_records(storage, chain, known)))
     if not records:
         return 0
     slot_seq = _one(connection, "select coalesce(max(slot_seq), 0) + 1 from landing.slot")
     begun_at = _topic_begun_at(connection, storage, chain)
-    rows = [_slot_row(slot_seq + i, build_seq, chain, begun_at, record) for i, record in enumerate(records)]
+    rows = [_slot_row(slot_seq + i, build_seq, chain, begun_at, in_force.of(record)) for i, record in enumerate(records)]
     connection.executemany("insert into landing.slot values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     return len(rows)
+
+
+def _register_changes(connection: duckdb.DuckDBPyConnection, chain: Chain, in_force: RecordsInForce) -> None:
+    """Let slots that were registered before have the quarantine that a revalidation left them."""
+    positions = [record.position for record in in_force.changed]
+    if not positions:
+        return
+    registered = dict(
+        connection.execute(
+            "select position, quarantine_key from landing.slot where chain = ? and position in (select unnest(?::bigint[]))",
+            [chain.path, positions],
+        ).fetchall()
+    )
+    changes = [
+        (record.quarantine_key, record.quarantined_rows, record.validated_at, chain.path, record.position)
+        for record in in_force.changed
+        if record.position in registered and registered[record.position] != record.quarantine_key
+    ]
+    if changes:
+        update = (
+            "update landing.slot set quarantine_key = ?, quarantined_rows = ?, validated_at = ? where chain = ? and position = ?"
+        )
+        connection.executemany(update, changes)
 
 
 def _slot_row(slot_seq: int, build_seq: int, chain: Chain, begun_at: object, record: ValidationRecord) -> Sequence[object]:

@@ -36,7 +36,7 @@ class Place:
         found = _PLACE.fullmatch(text)
         if found is None:
             raise ValueError(
-                f"{text!r} is no place of a dead letter: PARTITION/OFFSET, such as 0/1234, as `tickhouse dlq list` shows them"
+                f"{text!r} is no place: PARTITION/OFFSET, such as 0/1234, as `tickhouse dlq list` and `quarantine list` show them"
             )
         return cls(found[1] or present or "", int(found[2]), int(found[3]))
 

@@ -12,6 +12,7 @@ from transform.proof.explanation import Check, ExplainedSlot, FirstPlace, Landed
 from transform.proof.held import Held, Row
 from transform.proof.lake import stored_slot
 from transform.validation.record import ValidationRecord, record_key
+from transform.validation.revalidation import RecordsInForce
 
 _UNREADABLE = (ObjectMissingError, OSError, ValueError, pa.ArrowException)
 
@@ -61,12 +62,13 @@ def _slot(storage: Storage, registered: Row) -> ExplainedSlot | None:
 
 
 def _validation(storage: Storage, chain: Chain, position: int) -> Validation | None:
-    key = record_key(chain, position)
     try:
-        record = ValidationRecord.model_validate_json(storage.get(key))
+        first = ValidationRecord.model_validate_json(storage.get(record_key(chain, position)))
     except ObjectMissingError:
         return None
-    return Validation(key, record.rules, record.validated_at, record.landed_rows, record.quarantined_rows)
+    in_force = RecordsInForce(storage, chain)
+    record = in_force.of(first)
+    return Validation(in_force.key(position), record.rules, record.validated_at, record.landed_rows, record.quarantined_rows)
 
 
 def _agrees(registered: Row, slot: ExplainedSlot) -> Check:

@@ -10,10 +10,12 @@ from ingestion.chain.archive import checksum_of
 from ingestion.chain.slot import Chain, as_landed, slot_name
 from tickhouse.bar import LANDED_SCHEMA
 from transform.proof.files import LakeFiles
-from transform.proof.finding import VALIDATE_AGAIN
+from transform.proof.finding import RESTORE, VALIDATE_AGAIN
 from transform.proof.slots import ProvenSlot
 from transform.validation.quarantine import AREA as QUARANTINE
 from transform.validation.record import AREA, ValidationRecord, record_key
+from transform.validation.revalidation import AREA as REVALIDATED
+from transform.validation.revalidation import RecordsInForce
 
 
 class ValidatedChain:
@@ -30,6 +32,7 @@ class ValidatedChain:
         self._newest = max(watermark - 1, *(int(name.removesuffix(".json")) for name in names), -1)
         self._positions: set[int] = set()
         self._quarantine_keys: set[str] = set()
+        self._in_force = self._read_revalidations()
         self.rows = 0
         self.quarantined = 0
 
@@ -72,7 +75,27 @@ class ValidatedChain:
             self._findings.add("validation record damaged", key, expected=expected, found=found, remedy=VALIDATE_AGAIN)
             return None
         self._prove_record(slot, record, key, expected)
+        return record if self._in_force is None else self._of_revalidation(slot, record, expected)
+
+    def _of_revalidation(self, slot: ProvenSlot, first: ValidationRecord, expected: str) -> ValidationRecord:
+        """The record in force, proven; what the first one quarantined stays where it is."""
+        assert self._in_force is not None
+        record = self._in_force.of(first)
+        if record is not first:
+            self._prove_record(slot, record, self._in_force.key(first.position), expected)
+            self._quarantine_keys |= {first.quarantine_key} if first.quarantine_key is not None else set()
         return record
+
+    def _read_revalidations(self) -> RecordsInForce | None:
+        try:
+            in_force = RecordsInForce(self._files.storage, self._chain)
+        except ValueError as error:
+            key, found = f"{REVALIDATED}/{self._chain.path}", f"one of them cannot be read: {str(error).splitlines()[0]}"
+            self._findings.add("revalidation damaged", key, expected="revalidations", found=found, remedy=RESTORE)
+            return None
+        superseded = (record.quarantine_key for each in in_force.revalidations for record in each.changed)
+        self._quarantine_keys |= {key for key in superseded if key is not None}
+        return in_force
 
     def _prove_record(self, slot: ProvenSlot, record: ValidationRecord, key: str, expected: str) -> None:
         of_slot = (slot.footer.position, slot.footer.next_offset, slot.bars.num_rows)

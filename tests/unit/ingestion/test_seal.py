@@ -59,7 +59,7 @@ def test_rows_that_bring_another_seal_get_one_of_their_own(tmp_path: Path) -> No
     assert read_sealed(write_sealed(rows, compression="zstd"))[1]
     key = quarantine_key(CHAIN, 0, "rules")
     storage = MemoryStorage(tmp_path)
-    write_quarantine(storage, key, rows, dict.fromkeys(range(3), ["high_is_not_below_low"]))
+    write_quarantine(storage, key, rows, {row: ["high_is_not_below_low"] for row in range(3)})
     kept, is_sealed = read_sealed(storage.get(key))
     assert (kept["reasons"].to_pylist()[0], is_sealed) == (["high_is_not_below_low"], True)
 
