@@ -1,9 +1,13 @@
-"""A web server for one page: the documentation of the dbt models."""
+"""A web server for two things: the page that documents the dbt models, and Great Expectations' Data Docs below `/validation/`."""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import structlog
@@ -14,11 +18,19 @@ from tickhouse.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+_REFRESH_SECONDS = 60.0
+_BELOW = "/validation/"
+_POLICY = "img-src 'self' data:"  # its pages would fetch a logo from their maker, with an id of the site
+_NOT_YET = b"""<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="2"><title>Data Docs</title>
+<p>Great Expectations' Data Docs are being built: this page shows them as soon as they are there. A long history takes minutes;
+the log of this server says how it went."""
+
 
 def serve_docs(settings: Settings) -> None:
-    """Serve the page at `docs.host` and `docs.port` until interrupted; without one, write one that needs no warehouse."""
-    server = docs_server(ensure_docs(settings), settings.docs.host, settings.docs.port)
-    log.info("dbt docs are served", url=url(settings.docs.host, settings.docs.port))
+    """Serve both at `docs.host` and `docs.port` until interrupted; a missing page is written first, without a warehouse."""
+    data_docs = DataDocsSite(settings)
+    server = docs_server(ensure_docs(settings), settings.docs.host, settings.docs.port, data_docs.opened)
+    log.info("docs are served", url=url(settings.docs.host, settings.docs.port))
     with interrupt_on_signals(), server:
         server.serve_forever()
 
@@ -35,26 +47,95 @@ def ensure_docs(settings: Settings) -> Path:
         return generate_docs(settings, with_catalog=False)
 
 
-def docs_server(page: Path, host: str, port: int) -> ThreadingHTTPServer:
-    """A server that listens and gives `page`, as it is at each request, at `/`. Raises OSError when the port is taken."""
+class DataDocsSite:
+    """Data Docs are built when somebody opens them, in the background, and once a minute at most."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path.split("?")[0] not in ("/", "/index.html"):
-                self.send_error(HTTPStatus.NOT_FOUND)
-                return
-            body = page.read_bytes()
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._one_at_a_time = threading.Lock()
+        self._built_at = float("-inf")
 
-        def log_message(self, format: str, *args: object) -> None:
-            log.debug("request", line=format % args)
+    def opened(self) -> Path:
+        """The site's folder, which may not be there yet; what is new is on its way."""
+        from transform.validation.data_docs import site_folder
 
+        is_old = time.monotonic() - self._built_at > _REFRESH_SECONDS
+        if is_old and self._one_at_a_time.acquire(blocking=False):
+            threading.Thread(target=self._build, daemon=True, name="data-docs").start()
+        return site_folder(self._settings)
+
+    def _build(self) -> None:
+        from tickhouse.storage import open_storage
+        from transform.validation.data_docs import build_data_docs
+
+        try:
+            came_to = build_data_docs(self._settings, open_storage(self._settings))
+            log.info("Data Docs are built", added=came_to.added, removed=came_to.removed, left_out=came_to.left_out)
+        except Exception:
+            log.exception("Data Docs could not be built")
+        finally:
+            self._built_at = time.monotonic()
+            self._one_at_a_time.release()
+
+
+def docs_server(page: Path, host: str, port: int, data_docs: Callable[[], Path]) -> ThreadingHTTPServer:
+    """A server that listens: at `/` it gives `page` as it is at each request, below `/validation/` the folder `data_docs` tells.
+
+    Raises OSError when the port is taken.
+    """
     try:
-        return ThreadingHTTPServer((host, port), Handler)
+        return ThreadingHTTPServer((host, port), partial(_Handler, page, data_docs))
     except OSError as error:
         advice = "Set docs.port (TICKHOUSE_DOCS__PORT) to a free one"
         raise OSError(f"cannot listen on {host}:{port}: {error.strerror}. {advice}") from None
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def __init__(self, page: Path, data_docs: Callable[[], Path], *args: object) -> None:
+        self._page, self._data_docs, self._is_below = page, data_docs, False
+        super().__init__(*args)  # type: ignore[arg-type]
+
+    def do_GET(self) -> None:
+        asked = self.path.split("?")[0]
+        self._is_below = asked.startswith(_BELOW)
+        if asked in ("/", "/index.html"):
+            self._answer(self._page.read_bytes())
+        elif asked == _BELOW.rstrip("/"):
+            self.send_response(HTTPStatus.MOVED_PERMANENTLY)
+            self.send_header("Location", _BELOW)
+            self.end_headers()
+        elif self._is_below:
+            self._answer_data_docs(asked.removeprefix(_BELOW))
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    do_HEAD = do_GET
+
+    def _answer_data_docs(self, asked: str) -> None:
+        from transform.validation.data_docs import FIRST_PAGE
+
+        folder = self._data_docs()
+        if not asked and not (folder / FIRST_PAGE).is_file():
+            self._answer(_NOT_YET)
+            return
+        self.directory, self.path = str(folder), f"/{asked or FIRST_PAGE}"
+        super().do_GET()
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def list_directory(self, path: object) -> None:
+        """Of a folder without a page nothing is shown."""
+        self.send_error(HTTPStatus.NOT_FOUND)
+
+    def end_headers(self) -> None:
+        if self._is_below:
+            self.send_header("Content-Security-Policy", _POLICY)
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        log.debug("request", line=format % args)

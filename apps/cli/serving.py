@@ -13,9 +13,12 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command(rich_help_panel=_PANEL)(api)
     app.command(rich_help_panel=_PANEL)(pages)
-    docs = typer.Typer(no_args_is_help=True, help="The documentation of the dbt models: every column, and the lineage.")
+    docs = typer.Typer(
+        no_args_is_help=True, help="The documentation of models and data: every column, the lineage, what validation found."
+    )
     docs.command("build")(docs_build)
     docs.command("serve")(docs_serve)
+    docs.command("validation")(docs_validation)
     docs.command("freshness")(docs_freshness)
     app.add_typer(docs, name="docs", rich_help_panel=_PANEL)
 
@@ -45,10 +48,17 @@ def docs_build() -> None:
 
 
 def docs_serve() -> None:
-    """Serve the models' documentation; it is written first when there is none."""
+    """Serve the models' documentation, and below /validation/ Great Expectations' Data Docs, built when they are opened."""
     from apps.cli.docs_site import serve_docs
 
     serve_docs(start())
+
+
+def docs_validation() -> None:
+    """Build Great Expectations' Data Docs: what validation found of late, rule by rule, as pages."""
+    from apps.cli.data_docs import build_with_progress
+
+    build_with_progress(start())
 
 
 def docs_freshness() -> None:

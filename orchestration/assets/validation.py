@@ -30,18 +30,20 @@ ROW_CHECK = "rows_are_valid"
     ],
 )
 def validated_slot(platform: Platform) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    outcome = build.validate(platform.settings(), platform.storage())
+    settings = platform.settings()
+    outcome = build.validate(settings, platform.storage())
+    docs = {"data_docs": dg.MetadataValue.url(settings.docs.validation_url)}
     failures = {rule: dg.MetadataValue.int(rows) for rule, rows in outcome.failures.items()}
     if outcome.blocked is None:
         counts = {"slots": outcome.slots, "rows": outcome.rows, "quarantined": outcome.quarantined}
-        yield dg.MaterializeResult(metadata=counts)
+        yield dg.MaterializeResult(metadata={**counts, **docs})
     yield dg.AssetCheckResult(
         check_name=BATCH_CHECK,
         passed=outcome.blocked is None,
-        metadata={"rules": len(outcome.rules), **({"blocked": outcome.blocked} if outcome.blocked else {})},
+        metadata={"rules": len(outcome.rules), **({"blocked": outcome.blocked} if outcome.blocked else {}), **docs},
     )
     yield dg.AssetCheckResult(
-        check_name=ROW_CHECK, passed=not outcome.quarantined, severity=dg.AssetCheckSeverity.WARN, metadata=failures
+        check_name=ROW_CHECK, passed=not outcome.quarantined, severity=dg.AssetCheckSeverity.WARN, metadata={**failures, **docs}
     )
     if outcome.blocked is not None:
         raise dg.Failure(outcome.blocked, allow_retries=False)

@@ -145,6 +145,7 @@ class StorageSettings(Group):
 class ValidationSettings(Group):
     max_quarantined_pct: float = Field(20.0, ge=0, le=100, description="A larger share of failing rows blocks the batch,")
     block_from_rows: PositiveInt = Field(100, description="once the batch has at least so many rows.")
+    docs_retention_days: PositiveFloat = Field(30.0, description="Data Docs tell of what was validated no longer ago than this.")
 
 
 class AlertOverride(Group):
@@ -256,8 +257,15 @@ class DagsterSettings(Group):
 
 
 class DocsSettings(Group):
-    host: Text = Field("127.0.0.1", description="Address the dbt docs are served on.")
-    port: Port = Field(8080, description="Port of the dbt docs.")
+    host: Text = Field("127.0.0.1", description="Address that dbt docs and Data Docs are served on.")
+    port: Port = Field(8080, description="Their port.")
+    url: Text | None = Field(None, description="Where people reach them from elsewhere, for links; unset: at host and port.")
+
+    @property
+    def validation_url(self) -> str:
+        """Where Data Docs are."""
+        base = self.url or f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        return f"{base.rstrip('/')}/validation/"
 
 
 class LoggingSettings(Group):

@@ -109,6 +109,7 @@ def addresses_table(settings: Settings) -> Table:
     table.add_row("the API, to try out", f"{url(api.host, api.port)}/docs")
     table.add_row("how it is built, run by run", url(dagster.host, dagster.port))
     table.add_row("models and their lineage", url(docs.host, docs.port))
+    table.add_row("what validation found", docs.validation_url)
     if settings.metrics.port is not None:
         table.add_row("the ingestor's metrics", f"{url(settings.metrics.host, settings.metrics.port)}/metrics")
     table.add_row("logs", str(settings.log_path))

@@ -59,7 +59,8 @@ def _show_totals(screen: Screen) -> None:
     derived = f" {found['derived_bars']:,} coarser bars derived from them." if found["derived_bars"] else ""
     st.caption(
         f"{balance.landed:,} bars landed: {balance.current:,} current, {balance.superseded:,} superseded by corrections, "
-        f"{balance.quarantined:,} quarantined.{derived}"
+        f"{balance.quarantined:,} quarantined.{derived} "
+        f"[What validation found]({screen.settings.docs.validation_url})"
     )
 
 
