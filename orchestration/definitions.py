@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from orchestration.assets.control import ALERT_OVERRIDE, BUILD_NUMBER
+from orchestration.assets.control import CONTROL
 from orchestration.assets.landing import LANDED_SLOT, TOPIC
 from orchestration.assets.model import model_assets
 from orchestration.assets.snapshot import published_snapshot
@@ -20,7 +20,7 @@ from transform.dbt import ensure_manifest
 def definitions() -> dg.Definitions:
     models = model_assets(ensure_manifest(load_settings()))
     return dg.Definitions(
-        assets=[TOPIC, LANDED_SLOT, BUILD_NUMBER, ALERT_OVERRIDE, validated_slot, models, published_snapshot],
+        assets=[*CONTROL, TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot],
         jobs=[BUILD],
         sensors=[new_slots],
         resources={"platform": Platform()},

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transform.marts import CHANGED_WITH, HAS_ROW_FOR_ROW
+from transform.marts import CHANGED_WITH, HAS_ROW_FOR_ROW, KEEPS_ROWS
 from transform.snapshot.layout import CELL_ROWS, TAIL_ROWS, Cell, Layout, divide, tail_cuts
 from transform.snapshot.manifest import PublishedFile, PublishedMart
 
@@ -34,10 +34,12 @@ def find_changes(
 ) -> Changes | None:
     """What of the mart has to be written: everything when `since` is None, else what builds after `since` changed.
 
-    None is nothing. Rows may also have gone: they do so only when the bar's row in `CHANGED_WITH` changes.
+    None is nothing. Rows may also have gone: they do so only when the bar's row in `CHANGED_WITH` changes, those of `KEEPS_ROWS`
+    only when every row is later than `since`.
     """
-    finder = _Finder(connection, HAS_ROW_FOR_ROW[name])
-    if published is None or since is None:
+    counted = HAS_ROW_FOR_ROW[name]
+    finder = _Finder(connection, counted, counted if name in KEEPS_ROWS else CHANGED_WITH)
+    if published is None or since is None or (name in KEEPS_ROWS and finder.began_after(since)):
         return finder.anew()
     layout, changed = finder.changed_rows(published, since)
     return finder.changes(published, layout, changed) if changed else None
@@ -79,11 +81,17 @@ def _read(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, l
 
 
 class _Finder:
-    """Asks a mart's `counted` table, which has a row for each of the mart's."""
+    """Asks a mart's `counted` table, which has a row for each of the mart's, and the one that it has `changed_with`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, counted: str) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, counted: str, changed_with: str) -> None:
         self._connection = connection
         self._counted = counted
+        self._changed_with = changed_with
+
+    def began_after(self, since: int) -> bool:
+        """Whether no row is as old as build `since`."""
+        found = self._connection.execute(f"select count(*) from {self._counted} where change_seq <= ?", [since]).fetchall()
+        return found[0][0] == 0
 
     def anew(self) -> Changes:
         """Everything, laid out from nothing."""
@@ -92,9 +100,9 @@ class _Finder:
 
     def changed_rows(self, published: PublishedMart, since: int) -> tuple[Layout, dict[Cell, int]]:
         """The published layout, and how many rows changed in each of its cells."""
-        layout = _layout(published).with_intervals(self._intervals(CHANGED_WITH, since))
+        layout = _layout(published).with_intervals(self._intervals(self._changed_with, since))
         keys = " union ".join(
-            f"select symbol, interval, ts from {table} where change_seq > $since" for table in {CHANGED_WITH, self._counted}
+            f"select symbol, interval, ts from {table} where change_seq > $since" for table in {self._changed_with, self._counted}
         )
         era, bound = _era(layout)
         found = self._connection.sql(

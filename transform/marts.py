@@ -17,6 +17,9 @@ FCT_ALERT = "fct_alert"
 FCT_QUALITY_EVENT = "fct_quality_event"
 """One row per (symbol, interval, ts, kind) of what looks wrong with the data: suspected splits."""
 
+FCT_DATA_QUALITY = "fct_data_quality"
+"""One row per (symbol, interval, month): how many bars landed, which of them count and why the others do not, what is missing."""
+
 ALERT_EVENT = "alert_event"
 """One row per alert and revision: the ledger of what became of alerts. It is appended to by publishing, and is no dbt model."""
 
@@ -80,6 +83,27 @@ FCT_QUALITY_EVENT_SCHEMA = pa.schema(
     ]
 )
 
+FCT_DATA_QUALITY_SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("interval", pa.string()),
+        ("ts", _TS),  # the month's first instant
+        ("landed_rows", pa.int64()),  # = current + duplicate + corrected + quarantined
+        ("current_rows", pa.int64()),
+        ("duplicate_rows", pa.int64()),
+        ("corrected_rows", pa.int64()),
+        ("quarantined_rows", pa.int64()),
+        ("quarantined_by_rule", pa.string()),  # a JSON object; {} where there are none
+        ("late_bars", pa.int64()),
+        ("expected_bars", pa.int64()),  # null but of daily bars of an exchange whose calendar is known
+        ("missing_bars", pa.int64()),
+        ("off_session_bars", pa.int64()),
+        ("first_ts", _TS),  # of the bars that passed validation; null where there are none
+        ("last_ts", _TS),
+        ("change_seq", pa.int64()),
+    ]
+)
+
 DIM_ALERT_RULE_SCHEMA = pa.schema(
     [
         ("symbol", pa.string()),
@@ -119,7 +143,7 @@ DIM_INSTRUMENT_SCHEMA = pa.schema(
     [
         ("symbol", pa.string()),
         ("name", pa.string()),
-        ("kind", pa.string()),  # index, stock
+        ("kind", pa.string()),  # index, stock, crypto
         ("exchange", pa.string()),
         ("mic", pa.string()),  # ISO 10383
         ("country", pa.string()),  # ISO 3166-1 alpha-2
@@ -132,6 +156,7 @@ MARTS: dict[str, pa.Schema] = {
     FCT_INDICATOR: FCT_INDICATOR_SCHEMA,
     FCT_ALERT: FCT_ALERT_SCHEMA,
     FCT_QUALITY_EVENT: FCT_QUALITY_EVENT_SCHEMA,
+    FCT_DATA_QUALITY: FCT_DATA_QUALITY_SCHEMA,
     DIM_ALERT_RULE: DIM_ALERT_RULE_SCHEMA,
     DIM_INSTRUMENT: DIM_INSTRUMENT_SCHEMA,
 }
@@ -143,5 +168,13 @@ PUBLISHED: dict[str, pa.Schema] = {**MARTS, ALERT_EVENT: ALERT_EVENT_SCHEMA}
 CHANGED_WITH = "int_indicator"
 """The model whose rows' `change_seq` tells which rows of a mart with (symbol, interval, ts) may have changed, or gone."""
 
-HAS_ROW_FOR_ROW: dict[str, str] = {FCT_INDICATOR: "int_indicator", FCT_ALERT: FCT_ALERT, FCT_QUALITY_EVENT: FCT_QUALITY_EVENT}
+HAS_ROW_FOR_ROW: dict[str, str] = {
+    FCT_INDICATOR: "int_indicator",
+    FCT_ALERT: FCT_ALERT,
+    FCT_QUALITY_EVENT: FCT_QUALITY_EVENT,
+    FCT_DATA_QUALITY: FCT_DATA_QUALITY,
+}
 """What to count and to divide by instead of such a mart: a table with just as many rows of each key, for a view is a join."""
+
+KEEPS_ROWS = {FCT_DATA_QUALITY}
+"""Marts whose own `change_seq` tells all that changed: a row goes only when the model starts anew, and that changes every row."""

@@ -13,7 +13,7 @@ from ingestion.chain.slot import Chain
 from ingestion.chain.walk import SlotReader
 from tickhouse.bar import LANDED_SCHEMA
 from tickhouse.storage import Storage
-from transform.validation.quarantine import quarantined_offsets
+from transform.validation.quarantine import quarantined_offsets, quarantined_rows
 
 _TIME = pa.timestamp("us", tz="UTC")
 _BEFORE_ALL = pa.scalar(0, _TIME)
@@ -25,6 +25,20 @@ STAGED_SCHEMA = pa.schema(
         pa.field("origin_begun_at", _TIME),
         pa.field("slot_seq", pa.int64()),
         pa.field("change_seq", pa.int64()),
+    ]
+)
+
+QUARANTINED_SCHEMA = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("interval", pa.string()),
+        ("ts", _TIME),
+        ("broken_rules", pa.list_(pa.string())),
+        ("topic_id", pa.string()),
+        ("partition", LANDED_SCHEMA.field("partition").type),
+        ("offset", pa.int64()),
+        ("slot_seq", pa.int64()),
+        ("change_seq", pa.int64()),
     ]
 )
 
@@ -49,6 +63,36 @@ def staged_bars(
         "select regexp_extract(chain, '/id=([^/]+)/', 1) as topic_id, min(topic_begun_at) as begun_at from slots group by all"
     ).to_arrow_table()
     return pa.RecordBatchReader.from_batches(STAGED_SCHEMA, _batches(storage, pending.to_pylist(), begun_at, change_seq))
+
+
+def quarantined_bars(
+    storage: Storage,
+    session: duckdb.DuckDBPyConnection,
+    slots: duckdb.DuckDBPyRelation,
+    stored: duckdb.DuckDBPyRelation | None,
+    change_seq: int,
+) -> pa.RecordBatchReader:
+    """The quarantined rows of the slots that `stored` (`int_quarantined_bar`, None for a full refresh) does not hold yet.
+
+    A slot that names a quarantine file has one such row at least, so the newest one that is held says which were read.
+    """
+    seen = "0" if stored is None else "(select coalesce(max(slot_seq), 0) from stored)"
+    pending = session.sql(
+        f"select slot_seq, quarantine_key from slots where quarantine_key is not null and slot_seq > {seen} order by slot_seq"
+    ).fetchall()
+    return pa.RecordBatchReader.from_batches(QUARANTINED_SCHEMA, _quarantined(storage, pending, change_seq))
+
+
+def _quarantined(storage: Storage, slots: list[tuple[int, str]], change_seq: int) -> Iterator[pa.RecordBatch]:
+    for slot_seq, key in slots:
+        bars = quarantined_rows(storage, key)
+        added = {
+            "broken_rules": bars["reasons"],
+            "slot_seq": pa.repeat(slot_seq, bars.num_rows),
+            "change_seq": pa.repeat(change_seq, bars.num_rows),
+        }
+        columns = {name: added[name] if name in added else bars[name] for name in QUARANTINED_SCHEMA.names}
+        yield from pa.table(columns).cast(QUARANTINED_SCHEMA).to_batches()
 
 
 def _batches(storage: Storage, slots: list[dict[str, Any]], begun_at: pa.Table, change_seq: int) -> Iterator[pa.RecordBatch]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tickhouse.storage import Storage
 from transform.indicators import kernel
 from transform.marts import EVERY_SYMBOL
 from transform.progress import ModelProgress, note_progress
+from transform.sessions import register_calendars
 from transform.validation.record import ValidationRecord, walk_records
 from transform.validation.revalidation import RecordsInForce
 
@@ -118,6 +120,7 @@ def begin_build(settings: Settings, storage: Storage, watermark: Mapping[str, in
         connection.execute(_TABLES)
         build_seq = _one(connection, "select coalesce(max(build_seq), 0) + 1 from control.build")
         fingerprint = _fingerprint(settings)
+        register_calendars(connection, build_seq, _seed("instrument"), datetime.now(UTC).date())
         new_slots = revalidations = 0
         for chain in find_chains(storage):
             in_force = RecordsInForce(storage, chain)

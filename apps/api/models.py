@@ -169,7 +169,7 @@ class Description(BaseModel):
     """What is known of an instrument beside its bars; null where `dim_instrument` does not describe it."""
 
     name: str | None = Field(None, description="Full name.")
-    kind: str | None = Field(None, description="index or stock.")
+    kind: str | None = Field(None, description="index, stock or crypto.")
     exchange: str | None = Field(None, description="Usual name of the exchange.")
     mic: str | None = Field(None, description="The exchange's market identifier code, ISO 10383.")
     country: str | None = Field(None, description="The exchange's country, ISO 3166-1 alpha-2.")

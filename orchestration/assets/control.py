@@ -15,3 +15,19 @@ ALERT_OVERRIDE = dg.AssetSpec(
     kinds={"duckdb"},
     description="What settings say of alert rules; it overrides the seed.",
 )
+
+CALENDAR = dg.AssetSpec(
+    ["control", "calendar"],
+    group_name="control",
+    kinds={"duckdb"},
+    description="One row per exchange whose calendar is known: from when to when, and the build that looked.",
+)
+
+SESSION = dg.AssetSpec(
+    ["control", "session"],
+    group_name="control",
+    kinds={"duckdb"},
+    description="One row per exchange and day on which it traded, or will.",
+)
+
+CONTROL = (BUILD_NUMBER, ALERT_OVERRIDE, CALENDAR, SESSION)

@@ -18,7 +18,9 @@ from transform.warehouse import begin_build, build_lock, finish_build, open_ware
 
 MODELS = (
     "stg_bar",
+    "int_quarantined_bar",
     "int_landed_bar",
+    "fct_data_quality",
     "int_derived_bar",
     "int_bar",
     "int_indicator",
@@ -34,7 +36,7 @@ SEEDS = ("alert_rule", "instrument", "split_ratio")
 ONLY_MODELS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 
 BEGIN = datetime(2020, 1, 6, 14, 30, tzinfo=UTC)
-SERIES = (("A", "1d"), ("B", "1d"), ("B", "1m"), ("C", "1m"), ("C", "1h"))
+SERIES = (("AAPL", "1d"), ("B", "1d"), ("B", "1m"), ("C", "1m"), ("C", "1h"))
 LATECOMERS = (("LATE", "1d"), ("C", "5m"))
 
 
@@ -64,7 +66,7 @@ def micro_batches(seed: int) -> Iterator[list[dict[str, Any]]]:
         batch = []
         for series, end in ends.items():
             places = []
-            for _ in range(rng.choice((0, 3, 30) if series != ("A", "1d") else (0, 1, 2))):
+            for _ in range(rng.choice((0, 3, 30) if series != ("AAPL", "1d") else (0, 1, 2))):
                 end += rng.choice((0,) * 12 + (1, 90))  # a gap, perhaps filled by a late bar
                 places.append(end)
                 end += 1
@@ -81,7 +83,8 @@ def random_bar(rng: random.Random, symbol: str, interval: str, place: int) -> di
     close *= rng.choice((1,) * 15 + (0.5,))  # a suspected split, at times
     begin = BEGIN if interval != "1d" else BEGIN.replace(hour=0, minute=0)
     ts = begin + timedelta(seconds=INTERVALS[interval] * place)
-    return bar(symbol, 0, close, interval=interval, ts=ts, volume=volume)
+    broken = {"high": 0.5} if rng.random() < 0.03 else {}
+    return bar(symbol, 0, close, interval=interval, ts=ts, volume=volume, **broken)
 
 
 def rows(settings: Settings, table: str) -> list[tuple[object, ...]]:

@@ -34,8 +34,10 @@ NO_FUNCTIONS = {
     "or",
     "over",
     "row",
+    "rule",  # what a model calls the rows of an unnest
     "then",
     "timestamp",
+    "unnest",
     "when",
     "where",
 }

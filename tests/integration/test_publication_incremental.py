@@ -15,7 +15,7 @@ import pytest
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
 from transform import changed_cells
-from transform.marts import DIM_INSTRUMENT, FCT_ALERT, FCT_INDICATOR, MARTS
+from transform.marts import DIM_INSTRUMENT, FCT_ALERT, FCT_DATA_QUALITY, FCT_INDICATOR, MARTS
 from transform.publication import BuildUnfinishedError, publish_warehouse
 from transform.snapshot import layout
 from transform.snapshot.content import content_hash
@@ -84,10 +84,20 @@ class Marts:
         where = "symbol = ? and interval = ? and ts >= ?"
         for name, changed in ((FCT_INDICATOR, bars), (FCT_ALERT, alerts), ("int_indicator", rows)):
             connection.execute(f"delete from {name} where {where}", [symbol, interval, BEGIN + since * step])
-            if changed:
-                connection.register("changed", pa.Table.from_pylist(changed, schema=MARTS.get(name)))
-                connection.execute(f"insert into {name} by name from changed")
-                connection.unregister("changed")
+            self._insert(connection, name, changed)
+        months = {(BEGIN + number * step).replace(day=1, hour=0) for number in range(since, until)}
+        for month in months:
+            counted = {"symbol": symbol, "interval": interval, "ts": month, "landed_rows": until, "change_seq": build_seq}
+            connection.execute(
+                f"delete from {FCT_DATA_QUALITY} where symbol = ? and interval = ? and ts = ?", [symbol, interval, month]
+            )
+            self._insert(connection, FCT_DATA_QUALITY, [counted])
+
+    def _insert(self, connection: duckdb.DuckDBPyConnection, name: str, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            connection.register("changed", pa.Table.from_pylist(rows, schema=MARTS.get(name)))
+            connection.execute(f"insert into {name} by name from changed")
+            connection.unregister("changed")
 
     def publish(self) -> Manifest:
         return publish_warehouse(self.settings, self.storage)
@@ -276,3 +286,18 @@ def manifest_of(storage: Storage, number: int) -> Manifest:
     with SnapshotReader(storage).pin(number) as snapshot:
         assert snapshot is not None
         return snapshot.manifest
+
+
+def test_rows_that_a_model_started_anew_leaves_out_are_published_no_more(settings: Settings) -> None:
+    marts = Marts(settings, random.Random(5))
+    for _ in range(5):
+        marts.build()
+    before = marts.publish().marts[FCT_DATA_QUALITY].rows
+    build = begin_build(settings, marts.storage)
+    with open_warehouse(settings) as connection:
+        connection.execute(f"delete from {FCT_DATA_QUALITY} where symbol > 'S00'")
+        connection.execute(f"update {FCT_DATA_QUALITY} set change_seq = ?", [build.build_seq])
+    finish_build(settings, build)
+    manifest = marts.publish()
+    assert_holds(manifest, marts)
+    assert 0 < manifest.marts[FCT_DATA_QUALITY].rows < before / 2

@@ -12,7 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transform.marts import ALERT_EVENT, DIM_ALERT_RULE, DIM_INSTRUMENT, FCT_ALERT, FCT_INDICATOR, FCT_QUALITY_EVENT
+from transform.marts import (
+    ALERT_EVENT,
+    DIM_ALERT_RULE,
+    DIM_INSTRUMENT,
+    FCT_ALERT,
+    FCT_DATA_QUALITY,
+    FCT_INDICATOR,
+    FCT_QUALITY_EVENT,
+)
 from transform.snapshot.content import content_hash
 from transform.snapshot.layout import ALWAYS
 from transform.snapshot.manifest import PublishedFile
@@ -21,6 +29,7 @@ KEYS = {
     FCT_INDICATOR: ("symbol", "interval", "ts"),
     FCT_ALERT: ("symbol", "interval", "ts", "rule"),
     FCT_QUALITY_EVENT: ("symbol", "interval", "ts", "kind"),
+    FCT_DATA_QUALITY: ("symbol", "interval", "ts"),
     ALERT_EVENT: ("event_seq",),
     DIM_ALERT_RULE: ("symbol", "rule", "severity"),
     DIM_INSTRUMENT: ("symbol",),

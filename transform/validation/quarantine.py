@@ -29,6 +29,11 @@ def write_quarantine(storage: Storage, key: str, rows: pa.Table, reasons: Mappin
     storage.put_if_absent(key, write_sealed(explained, compression="zstd"))
 
 
+def quarantined_rows(storage: Storage, key: str) -> pa.Table:
+    """The rows in a quarantine file: a landed bar's columns and `reasons`."""
+    return pq.read_table(storage.local_path(key), partitioning=None)
+
+
 def quarantined_offsets(storage: Storage, key: str) -> pa.Array:
     """The Kafka offsets of the rows in a quarantine file."""
     return pq.read_table(storage.local_path(key), columns=["offset"], partitioning=None)["offset"].combine_chunks()
