@@ -20,6 +20,9 @@ FCT_QUALITY_EVENT = "fct_quality_event"
 FCT_DATA_QUALITY = "fct_data_quality"
 """One row per (symbol, interval, month): how many bars landed, which of them count and why the others do not, what is missing."""
 
+FCT_BATCH_QUALITY = "fct_batch_quality"
+"""One row per batch, the newest 1,000 by when they were validated: how many bars, how many failed, by which rules."""
+
 ALERT_EVENT = "alert_event"
 """One row per alert and revision: the ledger of what became of alerts. It is appended to by publishing, and is no dbt model."""
 
@@ -104,6 +107,20 @@ FCT_DATA_QUALITY_SCHEMA = pa.schema(
     ]
 )
 
+FCT_BATCH_QUALITY_SCHEMA = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("topic_id", pa.string()),
+        ("partition", pa.int32()),
+        ("position", pa.int64()),  # first offset
+        ("next_offset", pa.int64()),
+        ("landed_rows", pa.int64()),
+        ("quarantined_rows", pa.int64()),
+        ("quarantined_by_rule", pa.string()),  # a JSON object; {} where there are none
+        ("validated_at", _TS),
+    ]
+)
+
 DIM_ALERT_RULE_SCHEMA = pa.schema(
     [
         ("symbol", pa.string()),
@@ -157,6 +174,7 @@ MARTS: dict[str, pa.Schema] = {
     FCT_ALERT: FCT_ALERT_SCHEMA,
     FCT_QUALITY_EVENT: FCT_QUALITY_EVENT_SCHEMA,
     FCT_DATA_QUALITY: FCT_DATA_QUALITY_SCHEMA,
+    FCT_BATCH_QUALITY: FCT_BATCH_QUALITY_SCHEMA,
     DIM_ALERT_RULE: DIM_ALERT_RULE_SCHEMA,
     DIM_INSTRUMENT: DIM_INSTRUMENT_SCHEMA,
 }

@@ -136,4 +136,5 @@ def _published_build(connection: duckdb.DuckDBPyConnection, parent: Manifest | N
 
 def _rows(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema) -> pa.Table:
     """The whole of a mart that has no history, by its columns."""
-    return connection.sql(f"select {', '.join(schema.names)} from {name} order by all").to_arrow_table().cast(schema)
+    columns = ", ".join(f'"{column}"' for column in schema.names)  # partition is a word of SQL
+    return connection.sql(f"select {columns} from {name} order by all").to_arrow_table().cast(schema)

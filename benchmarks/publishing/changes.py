@@ -12,7 +12,7 @@ from benchmarks.publishing.work import PYTHON
 from tickhouse.settings import Settings, as_environment, process_environment
 from tickhouse.storage import Storage, open_storage
 from transform.dbt import run_dbt
-from transform.marts import FCT_DATA_QUALITY, FCT_DATA_QUALITY_SCHEMA
+from transform.marts import FCT_BATCH_QUALITY, FCT_DATA_QUALITY, MARTS
 from transform.warehouse import Build, begin_build, finish_build, open_warehouse
 
 DAYS = 2_500
@@ -71,9 +71,8 @@ def make_warehouse(folder: Path, symbols: int, days: int = DAYS) -> Warehouse:
     with open_warehouse(history.settings) as connection:
         for table in ("int_landed_bar", "stg_bar"):  # what a publication counts
             connection.execute(f"create view {table} as select symbol, interval, ts, ts as produced_at from int_bar")
-        connection.from_arrow(FCT_DATA_QUALITY_SCHEMA.empty_table()).create(
-            FCT_DATA_QUALITY
-        )  # some rows a symbol: none are missed
+        for name in (FCT_DATA_QUALITY, FCT_BATCH_QUALITY):  # some rows a symbol, and a thousand in all: none are missed
+            connection.from_arrow(MARTS[name].empty_table()).create(name)
     selection = ("--exclude-resource-type", "unit_test", "test", "--select", *_MARTS)
     if not run_dbt(history.settings, "--quiet", "build", *selection).success:
         raise CaseError(f"the marts were not made; see {history.settings.log_path}")

@@ -69,6 +69,25 @@ def test_what_landed_is_counted_as_one_would_by_hand(build_settings: Settings) -
     }
 
 
+def test_each_batch_says_what_failed_in_it_and_the_newest_thousand_are_told(build_settings: Settings) -> None:
+    lake = Lake(build_settings)
+    lake.land([bar("A", 0, 1.0), bar("A", 1, 1.0, volume=-1.0), bar("A", 2, 1.0, volume=-1.0, low=None)])
+    run_build(build_settings)
+    for day in range(1_000):
+        lake.land([bar("B", day, 1.0)])
+    asked = "select position, next_offset, landed_rows, quarantined_rows, quarantined_by_rule from fct_batch_quality order by 1"
+    with SnapshotReader(open_storage(build_settings)).pin() as snapshot:
+        assert snapshot is not None
+        (batch,) = snapshot.query(asked).to_pylist()
+    assert (batch["position"], batch["next_offset"], batch["landed_rows"], batch["quarantined_rows"]) == (0, 3, 3, 2)
+    assert json.loads(batch["quarantined_by_rule"]) == {"low_is_given": 1, "volume_is_not_negative": 2}
+    run_build(build_settings)
+    with SnapshotReader(open_storage(build_settings)).pin() as snapshot:
+        assert snapshot is not None
+        positions = [row["position"] for row in snapshot.query(asked).to_pylist()]
+    assert positions == list(range(3, 1_003))
+
+
 def test_what_broke_which_rule_is_counted_by_rule(build_settings: Settings) -> None:
     lake = Lake(build_settings)
     lake.land([bar("A", 0, 1.0), bar("A", 1, 1.0, volume=-1.0), bar("A", 2, 1.0, volume=-1.0, low=None), bar("B", 0, 1.0)])

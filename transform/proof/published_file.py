@@ -17,6 +17,7 @@ from transform.marts import (
     DIM_ALERT_RULE,
     DIM_INSTRUMENT,
     FCT_ALERT,
+    FCT_BATCH_QUALITY,
     FCT_DATA_QUALITY,
     FCT_INDICATOR,
     FCT_QUALITY_EVENT,
@@ -30,6 +31,7 @@ KEYS = {
     FCT_ALERT: ("symbol", "interval", "ts", "rule"),
     FCT_QUALITY_EVENT: ("symbol", "interval", "ts", "kind"),
     FCT_DATA_QUALITY: ("symbol", "interval", "ts"),
+    FCT_BATCH_QUALITY: ("topic", "topic_id", "partition", "position"),
     ALERT_EVENT: ("event_seq",),
     DIM_ALERT_RULE: ("symbol", "rule", "severity"),
     DIM_INSTRUMENT: ("symbol",),
@@ -60,7 +62,7 @@ class FileContents:
         self._last = keys.slice(max(keys.num_rows - 1, 0))
         self.rows += batch.num_rows
         self.content = (self.content + int(content_hash(batch), 16)) % 2**64
-        if batch.num_rows:
+        if batch.num_rows and "symbol" in batch.column_names:
             known = {*self.symbols, *pc.min_max(batch["symbol"]).as_py().values()}
             self.symbols = [min(known), max(known)]
 

@@ -32,7 +32,7 @@ class PublishedFile(_Record):
     """One immutable Parquet file of a mart: a cell of its layout, sorted by the mart's key.
 
     `content` is the hash of its rows (`transform.snapshot.content`), `first_symbol` and `last_symbol` are those of its rows: all
-    None in a file of version 1, the symbols also without rows. `symbols_from` is where the cell begins.
+    None in a file of version 1, the symbols also without rows, or where rows have none. `symbols_from` is where the cell begins.
     """
 
     key: str

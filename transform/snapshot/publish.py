@@ -97,15 +97,15 @@ def holds(mart: PublishedMart, table: pa.Table) -> bool:
 def _write_file(storage: Storage, key: str, cell: Cell, table: pa.Table) -> PublishedFile:
     data = _encode(table)
     storage.put_if_absent(key, data)
-    symbols = pc.min_max(table["symbol"])
+    symbols = pc.min_max(table["symbol"]).as_py() if "symbol" in table.column_names else {"min": None, "max": None}
     return PublishedFile(
         key=key,
         rows=table.num_rows,
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         content=content_hash(table),
-        first_symbol=symbols["min"].as_py(),
-        last_symbol=symbols["max"].as_py(),
+        first_symbol=symbols["min"],
+        last_symbol=symbols["max"],
         era=cell.era,
         symbols_from=cell.symbols_from,
     )
