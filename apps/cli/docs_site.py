@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -84,10 +85,17 @@ def docs_server(page: Path, host: str, port: int, data_docs: Callable[[], Path])
     Raises OSError when the port is taken.
     """
     try:
-        return ThreadingHTTPServer((host, port), partial(_Handler, page, data_docs))
+        return _Server((host, port), partial(_Handler, page, data_docs))
     except OSError as error:
         advice = "Set docs.port (TICKHOUSE_DOCS__PORT) to a free one"
         raise OSError(f"cannot listen on {host}:{port}: {error.strerror}. {advice}") from None
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A visitor who goes away before the page is through is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            log.exception("a request failed", client=client_address)
 
 
 class _Handler(SimpleHTTPRequestHandler):
