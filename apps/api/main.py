@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from apps.api.errors import handle_errors
-from apps.api.routers import bars, indicators, service, symbols
+from apps.api.routers import bars, indicators, quality, service, symbols
 from tickhouse.logging import configure_logging
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> FastAPI:
     """The API over the lake that `settings.storage` names; nothing is read before the first request."""
     app = FastAPIOffline(title="tickhouse", version=version("tickhouse"), description=_DESCRIPTION, redoc_url=None)
     app.state.reader = SnapshotReader(open_storage(settings), settings.cache_path)
-    for part in (service, bars, symbols, indicators):
+    for part in (service, bars, symbols, indicators, quality):
         app.include_router(part.router)
     handle_errors(app)
     return app

@@ -107,6 +107,16 @@ class BarParameters(RangeParameters):
     offset: int = Field(0, ge=0, le=2**53, description="Leave out so many; add `limit` to it for the next page.")
 
 
+class QualityParameters(RangeParameters):
+    """Which months, and which page of them."""
+
+    start: Moment | None = Field(None, description="From the month of this date or time on, in UTC.")
+    end: Moment | None = Field(None, description="Up to the month of this date or time, inclusive, in UTC.")
+    symbol: str | None = Field(None, min_length=1, description="Of this instrument only; one of which nothing landed is a 404.")
+    interval: IntervalName | None = Field(None, description="Of this length of bars only.")
+    offset: int = Field(0, ge=0, le=2**53, description="Leave out so many; add `limit` to it for the next page.")
+
+
 class IndicatorParameters(RangeParameters):
     """Which indicators, and of which bars."""
 
@@ -120,6 +130,7 @@ SymbolPath = Annotated[str, Path(min_length=1, description="Instrument, as its e
 SnapshotQuery = Annotated[SnapshotParameters, Query()]
 IntervalQuery = Annotated[IntervalParameters, Query()]
 BarQuery = Annotated[BarParameters, Query()]
+QualityQuery = Annotated[QualityParameters, Query()]
 IndicatorQuery = Annotated[IndicatorParameters, Query()]
 
 

@@ -27,8 +27,8 @@ from tickhouse.storage import open_storage
 from transform.marts import FCT_ALERT, FCT_ALERT_SCHEMA, FCT_INDICATOR, FCT_INDICATOR_SCHEMA
 from transform.snapshot.read import SnapshotReader
 
-PATHS = {"/", "/health", "/stats", "/data", "/symbols", "/symbol/{symbol}", "/indicators/{symbol}"}
-REQUESTS = ["/", "/health", "/stats", "/data", "/symbols", "/symbol/AAPL", "/indicators/AAPL"]
+PATHS = {"/", "/health", "/stats", "/data", "/data-quality", "/symbols", "/symbol/{symbol}", "/indicators/{symbol}"}
+REQUESTS = ["/", "/health", "/stats", "/data", "/data-quality", "/symbols", "/symbol/AAPL", "/indicators/AAPL"]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def get(api: TestClient, path: str, **parameters: Any) -> dict[str, Any]:
     return response.json()
 
 
-def test_there_are_exactly_the_seven_endpoints_and_their_docs(api: TestClient) -> None:
+def test_there_are_exactly_the_eight_endpoints_and_their_docs(api: TestClient) -> None:
     assert set(api.get("/openapi.json").json()["paths"]) == PATHS
     assert api.get("/docs").status_code == 200
 
@@ -162,7 +162,9 @@ def test_warm_up_is_null(api: TestClient) -> None:
     assert [point["sma_20"] is None for point in points] == [True] * 19 + [False] * (len(points) - 19)
 
 
-@pytest.mark.parametrize("path", ["/data?symbol=NONE", "/symbol/NONE", "/indicators/NONE", "/data?symbol=aapl' or 1=1 --"])
+@pytest.mark.parametrize(
+    "path", ["/data?symbol=NONE", "/data-quality?symbol=NONE", "/symbol/NONE", "/indicators/NONE", "/data?symbol=aapl' or 1=1 --"]
+)
 def test_an_unknown_symbol_is_a_404_that_says_where_to_look(api: TestClient, path: str) -> None:
     response = api.get(path)
     assert response.status_code == 404
@@ -191,6 +193,8 @@ def test_an_unknown_symbol_is_a_404_that_says_where_to_look(api: TestClient, pat
         ("/indicators/AAPL?indicators=sma_21", "indicators"),
         ("/indicators/AAPL?start=2012-03-02&end=2012-03-01", "end"),
         ("/symbol/AAPL?interval=daily", "interval"),
+        ("/data-quality?start=2012-03-02&end=2012-02-01", "end"),
+        ("/data-quality?derived=true", "derived"),
         ("/symbols?limit=1", "limit"),
         ("/health?verbose=1", "verbose"),
     ],

@@ -85,7 +85,7 @@ def test_indicators_are_the_tail_of_the_range(api: TestClient, symbol: str, limi
 @settings(max_examples=200, deadline=None)
 @given(
     path=st.one_of(
-        st.sampled_from(["/", "/health", "/stats", "/data", "/symbols", "/symbol/IBM", "/indicators/IBM"]),
+        st.sampled_from(["/", "/health", "/stats", "/data", "/data-quality", "/symbols", "/symbol/IBM", "/indicators/IBM"]),
         st.text(min_size=1, max_size=12).map(lambda text: "/symbol/" + quote(text, safe="")),
         st.text(min_size=1, max_size=12).map(lambda text: "/indicators/" + quote(text, safe="")),
     ),

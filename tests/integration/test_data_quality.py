@@ -12,9 +12,11 @@ from typing import Any
 import exchange_calendars
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 from lake import BEGUN_AT, Lake, bar, real_bars
 from real_series import SHARED, shared_data
 
+from apps.api.main import create_app
 from ingestion.chain.slot import Chain
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
@@ -119,6 +121,35 @@ def test_another_calendar_is_taken_without_new_bars(build_settings: Settings, mo
     run_build(build_settings)
     with open_warehouse(build_settings) as connection:
         assert connection.execute("select distinct build_seq from control.calendar").fetchall() == asked == [(2,)]
+
+
+def test_the_api_answers_month_by_month_of_what_was_published(build_settings: Settings) -> None:
+    api = TestClient(create_app(build_settings))
+
+    def months(**asked: Any) -> list[tuple[str, str, str]]:
+        answer = api.get("/data-quality", params=asked)
+        assert answer.status_code == 200, answer.text
+        return [(row["symbol"], row["interval"], row["month"]) for row in answer.json()["months"]]
+
+    assert months(symbol="AAPL") == [], "before anything is published"
+    lake = Lake(build_settings)
+    lake.land([bar("AAPL", 1, 1.0), bar("AAPL", 61, 1.0), bar("AAPL", 61, 1.0, interval="1m"), bar("BAD", 0, 1.0, volume=-1.0)])
+    run_build(build_settings)
+    days = [("AAPL", "1d", "2020-01-01"), ("AAPL", "1d", "2020-02-01"), ("AAPL", "1d", "2020-03-01")]
+    assert months() == [*days, ("AAPL", "1m", "2020-03-01"), ("BAD", "1d", "2020-01-01")]
+    assert months(symbol="AAPL", interval="1d") == days
+    assert months(interval="1d", start="2020-02-29", end="2020-02-29") == days[1:2]
+    assert months(start="2020-03-31T23:59:59Z") == [days[2], ("AAPL", "1m", "2020-03-01")]
+    assert months(limit=2, offset=1) == days[1:]
+    (bad,) = api.get("/data-quality", params={"symbol": "BAD"}).json()["months"]
+    assert bad["quarantined_by_rule"] == {"volume_is_not_negative": 1}
+    assert (bad["expected_bars"], bad["first_ts"]) == (None, None)
+    lake.land([bar("AAPL", 62, 1.0)])
+    run_build(build_settings)
+    landed = [
+        api.get("/data-quality", params={"symbol": "AAPL", "interval": "1d", "start": "2020-03-01", "as_of": n}) for n in (0, 1)
+    ]
+    assert [answer.json()["months"][0]["landed_rows"] for answer in landed] == [1, 2]
 
 
 HSI = SHARED / "index_hsi_1986-2010.csv"

@@ -83,7 +83,7 @@ def test_the_lineage_ends_at_everything_that_reads_the_marts(build_settings: Set
         assert (ROOT / code[1]).exists()
     marts = {name.split(".")[-1] for each in exposures.values() for name in each["depends_on"]["nodes"]}
     assert marts <= set(MARTS)
-    assert set(MARTS) - marts <= {"fct_quality_event", "fct_data_quality", "fct_batch_quality"}, (
+    assert set(MARTS) - marts <= {"fct_quality_event", "fct_batch_quality"}, (
         "a mart that nobody here reads is for people's own queries"
     )
 

@@ -54,6 +54,7 @@ def test_its_snapshots_are_read_as_they_are(left: Settings) -> None:
     assert [bar["close"] for bar in page["bars"]] == [101.0, 130.0], "the corrected bar and the one after it"
     assert len(api.get("/indicators/A", params={"interval": "1d", "limit": 1000}).json()["points"]) == 61
     assert api.get("/data", params={"as_of": 0, "symbol": "A", "interval": "1d"}).json()["total"] == 60
+    assert api.get("/data-quality", params={"symbol": "A"}).json()["months"] == [], "it had no such table"
     assert [api.get("/stats", params={"as_of": number}).json()["alerts"] for number in (0, 1)] == [8, ALERTS]
 
 

@@ -21,6 +21,7 @@ _LINKS = {
     "stats": "/stats",
     "data": "/data",
     "symbols": "/symbols",
+    "data quality": "/data-quality",
     "symbol": "/symbol/{symbol}",
     "indicators": "/indicators/{symbol}",
     "docs": "/docs",
