@@ -30,5 +30,5 @@ def api(settings: Settings) -> Iterator[str]:
 
 def test_the_documentation_page_lists_every_endpoint_and_asks_nobody_outside(page: Page, api: str) -> None:
     page.goto(f"{api}/docs")
-    expect(page.locator(".opblock-summary")).to_have_count(7)
+    expect(page.locator(".opblock-summary")).to_have_count(8)
     expect(page.get_by_role("button", name="GET /indicators/{symbol} Indicators")).to_be_visible()
