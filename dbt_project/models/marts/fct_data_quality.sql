@@ -5,14 +5,7 @@
     on_schema_change='fail',
 ) }}
 
-{%- set seen = '(select coalesce(max(change_seq), 0) from ' ~ this ~ ')' -%}
-
-{#- Which of two messages of a bar is the older: the order in which they count, and for copies from one place the order of staging. -#}
-{%- set in_line -%}
-order by {{ place('bar') }}, bar.slot_seq, bar."offset"
-{%- endset %}
-
-{%- set content = 'row(bar.open, bar.high, bar.low, bar.close, bar.adj_close, bar.volume, bar.source)' %}
+{%- set seen = '(select coalesce(max(change_seq), 0) from ' ~ this ~ ')' if is_incremental() else none -%}
 
 with landed as (
 
@@ -31,74 +24,6 @@ rejected as (
 
 ),
 
--- All messages of the bars that new ones came of; by their times alone most of what is staged is passed over.
-together as (
-
-    select bar.*, {{ 'case when bar.change_seq > ' ~ seen ~ ' then 1 else 0 end' if is_incremental() else '1' }} as is_new
-    from {{ ref('stg_bar') }} as bar
-    {% if is_incremental() %}
-    where
-        bar.ts in (select ts from landed)
-        and exists (
-            select 1
-            from landed
-            where landed.symbol = bar.symbol and landed.interval = bar.interval and landed.ts = bar.ts
-        )
-    {% endif %}
-
-),
-
-disputed as (
-
-    select symbol, interval, ts
-    from together
-    group by symbol, interval, ts
-    having count(*) > 1
-
-),
-
-in_line as (
-
-    select
-        bar.symbol,
-        bar.interval,
-        bar.ts,
-        bar.topic_id,
-        bar."partition",
-        bar."offset",
-        bar.is_new,
-        {{ content }} as content,
-        lag({{ content }}) over line as content_before,
-        row_number() over line as place_in_line,
-        lag({{ content }}) over stored_line as stored_content_before,
-        row_number() over stored_line as stored_place_in_line
-    from together as bar
-    inner join disputed
-        on
-            bar.symbol = disputed.symbol
-            and bar.interval = disputed.interval
-            and bar.ts = disputed.ts
-    window
-        line as (partition by bar.symbol, bar.interval, bar.ts {{ in_line }}),
-        stored_line as (partition by bar.symbol, bar.interval, bar.ts, bar.is_new {{ in_line }})
-
-),
-
--- A message that comes in between others changes what these correct: so each bar's are counted as they are now, less as they were.
-corrected as (
-
-    select
-        symbol,
-        interval,
-        date_trunc('month', ts) as month_ts,
-        count(case when place_in_line > 1 and content is distinct from content_before then 1 end)
-        - count(case when is_new = 0 and stored_place_in_line > 1 and content is distinct from stored_content_before then 1 end)
-        as more
-    from in_line
-    group by 1, 2, 3
-
-),
-
 {% if is_incremental() -%}
 
 reached as (
@@ -109,74 +34,9 @@ reached as (
 
 ),
 
--- What came behind its series' end: hardly any does, so that hardly any series is looked at again.
-behind as (
-
-    select landed.symbol, landed.interval, landed.ts
-    from landed
-    inner join reached
-        on
-            landed.symbol = reached.symbol
-            and landed.interval = reached.interval
-            and landed.ts < reached.last_ts
-
-),
-
-newest_staged as (
-
-    select bar.topic_id, bar."partition", bar.symbol, bar.interval, max(bar.ts) as ts
-    from {{ ref('stg_bar') }} as bar
-    where
-        bar.ts > (select min(ts) from behind)
-        and bar.change_seq <= {{ seen }}
-        and exists (select 1 from behind where behind.symbol = bar.symbol and behind.interval = bar.interval)
-    group by bar.topic_id, bar."partition", bar.symbol, bar.interval
-
-),
-
 {% endif -%}
 
-in_order as (
-
-    select
-        *,
-        max(ts) over (
-            partition by topic_id, "partition", symbol, interval
-            order by "offset" rows between unbounded preceding and 1 preceding
-        ) as newest_before
-    from landed
-
-),
-
-late as (
-
-    select bar.symbol, bar.interval, bar.month_ts, count(*) as more
-    from in_order as bar
-    {% if is_incremental() -%}
-    left join newest_staged
-        on
-            bar.topic_id = newest_staged.topic_id
-            and bar."partition" = newest_staged."partition"
-            and bar.symbol = newest_staged.symbol
-            and bar.interval = newest_staged.interval
-    {% endif -%}
-    where
-        (bar.newest_before > bar.ts {{- ' or newest_staged.ts > bar.ts' if is_incremental() }})
-        -- A correction or a repeat is none: what came first of the bar decides.
-        and not exists (
-            select 1
-            from in_line as earlier
-            where
-                earlier.symbol = bar.symbol
-                and earlier.interval = bar.interval
-                and earlier.ts = bar.ts
-                and earlier.topic_id = bar.topic_id
-                and earlier."partition" = bar."partition"
-                and earlier."offset" < bar."offset"
-        )
-    group by 1, 2, 3
-
-),
+{{ repeats_and_late_bars(seen) }}
 
 staged as (
 
@@ -303,78 +163,7 @@ counted as (
 
 ),
 
--- Nothing is expected before a symbol's first daily bar or after its last, or where the exchange's calendar is not known.
-traded as (
-
-    select
-        touched.symbol,
-        touched.month_ts,
-        calendar.mic,
-        cast(greatest(touched.month_ts, daily_end.first_ts) as date) as first_date,
-        cast(least(touched.month_ts + interval '1' month - interval '1' day, daily_end.last_ts) as date) as last_date,
-        calendar.first_date as known_from,
-        calendar.last_date as known_to
-    from touched
-    inner join daily_end on touched.symbol = daily_end.symbol
-    inner join {{ ref('instrument') }} as instrument on touched.symbol = instrument.symbol
-    inner join {{ source('control', 'calendar') }} as calendar
-        on calendar.mic = case when instrument.kind = 'crypto' then '24/7' else instrument.mic end
-    where touched.interval = '1d'
-
-),
-
-known as (
-
-    select symbol, month_ts, mic, first_date, last_date
-    from traded
-    where first_date >= known_from and last_date <= known_to
-
-),
-
-session as (
-
-    select mic, session_date, date_trunc('month', {{ utc_midnight('session_date') }}) as month_ts
-    from {{ source('control', 'session') }}
-    where
-        session_date >= (select min(first_date) from known)
-        and session_date <= (select max(last_date) from known)
-
-),
-
-expected as (
-
-    select known.symbol, known.month_ts, count(session.session_date) as sessions
-    from known
-    left join session
-        on
-            known.mic = session.mic
-            and known.month_ts = session.month_ts
-            and known.first_date <= session.session_date
-            and known.last_date >= session.session_date
-    group by 1, 2
-
-),
-
-attended as (
-
-    select
-        known.symbol,
-        known.month_ts,
-        count(distinct session.session_date) as sessions,
-        count(case when session.session_date is null then 1 end) as off_session_bars
-    from known
-    inner join current_bar as bar
-        on
-            known.symbol = bar.symbol
-            and known.month_ts = bar.month_ts
-            and bar.interval = '1d'
-    left join session
-        on
-            known.mic = session.mic
-            and cast(bar.ts as date) = session.session_date
-    group by 1, 2
-
-),
+{{ sessions_and_gaps() }}
 
 summed as (
 
