@@ -32,6 +32,14 @@ def pages(settings: Settings) -> list[str]:
     return sorted({path.parent.parent.name for path in site_folder(settings).glob("validations/landed_bars_row/*/*/*.html")})
 
 
+def stricter_suite() -> object:
+    made = row_suite()
+    made.add_expectation(
+        gxe.ExpectColumnValuesToBeBetween(column="close", max_value=1e6, meta={RULE: "close_is_low"}, notes="close is low")
+    )
+    return made
+
+
 def added(lake: Lake, now: datetime | None = None) -> tuple[int, int]:
     came_to = build_data_docs(lake.settings, lake.storage, now=now)
     return came_to.added, came_to.removed
@@ -96,22 +104,30 @@ def test_what_is_older_than_the_retention_goes_and_does_not_come_back(lake: Lake
 def test_after_a_rule_has_changed_it_tells_what_the_present_rules_found(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     added(lake)
     before = pages(lake.settings)
-
-    def suite() -> object:
-        made = row_suite()
-        made.add_expectation(
-            gxe.ExpectColumnValuesToBeBetween(column="close", max_value=1e6, meta={RULE: "close_is_low"}, notes="close is low")
-        )
-        return made
-
-    monkeypatch.setattr(data_docs, "row_suite", suite)
-    monkeypatch.setattr("transform.validation.judge.row_suite", suite)
+    monkeypatch.setattr(data_docs, "row_suite", stricter_suite)
+    monkeypatch.setattr("transform.validation.judge.row_suite", stricter_suite)
     came_to = build_data_docs(lake.settings, lake.storage)
     assert (came_to.added, came_to.left_out, pages(lake.settings)) == (0, 1, before)
     revalidate(lake.settings, lake.storage)
     assert added(lake) == (1, 0)
     (run,) = pages(lake.settings)
     assert run.endswith(Judge(lake.settings.validation).fingerprint)
+
+
+def test_old_and_new_rules_in_one_day_judge_nothing_twice_and_leave_no_bar_in_two_runs(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added(lake)
+    monkeypatch.setattr(data_docs, "row_suite", stricter_suite)
+    monkeypatch.setattr("transform.validation.judge.row_suite", stricter_suite)
+    lake.land([bar("MORE", 0, 100.0)])
+    validate_new_slots(lake.settings, lake.storage)
+    assert added(lake) == (1, 0)
+    assert added(lake) == (0, 0)
+    revalidate(lake.settings, lake.storage)
+    assert added(lake) == (1, 0)
+    (run,) = pages(lake.settings)
+    assert "_0-10_" in run
 
 
 def test_they_are_built_when_somebody_opens_them_and_not_at_every_look(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,13 +86,12 @@ def build_data_docs(
         removed = site.remove(lambda _name, at: at < since)
         left_out = 0
         for chain in find_chains(storage):
-            known = site.ends(chain, rules)
-            for run, records in _runs(storage, chain, None if known is None else known[0], since):
+            for run, records in _runs(storage, chain, site.newest(chain, rules), since):
                 if run.rules != rules:
                     left_out += 1
-                elif known is None or run.next_offset > known[1]:
+                elif not site.has(run):
                     tables = [reader.read(chain, record.position, record.next_offset) for record in records]
-                    site.remove_shorter(run)
+                    site.remove_overlapping(run)
                     rows += site.add(run, pa.concat_tables(tables))
                     if on_rows is not None:
                         on_rows(rows)
@@ -164,14 +163,13 @@ class _Site:
         """How many runs."""
         return len(self._added)
 
-    def ends(self, chain: Chain, rules: str) -> tuple[int, int] | None:
-        """The first offset and the end of the chain's newest run; None where there is none, or rules have changed since."""
+    def newest(self, chain: Chain, rules: str) -> int | None:
+        """The first offset of the chain's newest run; None where there is none, or rules have changed since."""
         prefix = f"{chain.topic}_{chain.topic_id}_{chain.partition}_"
         names = [name.removeprefix(prefix) for name, _at in self._documented() if name.startswith(prefix)]
         if not names or any(not name.endswith(f"_{rules}") for name in names):
             return None
-        spans = (name.partition("_")[0].split("-") for name in names)
-        return max((int(first), int(last) + 1) for first, last in spans)
+        return max(map(_span, names))[0]
 
     def add(self, run: _Run, rows: pa.Table) -> int:
         """Judge the rows and keep what came out; how many rows they are."""
@@ -184,9 +182,20 @@ class _Site:
         self._added.add(run.name)
         return rows.num_rows
 
-    def remove_shorter(self, run: _Run) -> None:
-        """Remove the run of the same day as it was before it grew, or before a rule changed."""
-        self.remove(lambda name, _at: name.startswith(f"{run.prefix}{run.position}-"))
+    def has(self, run: _Run) -> bool:
+        """Whether the same slots are documented by the same rules."""
+        return any(name == run.name for name, _at in self._documented())
+
+    def remove_overlapping(self, run: _Run) -> None:
+        """Remove the run as it was before it grew, and those that had its slots apart before a rule changed."""
+
+        def overlaps(name: str, _at: datetime) -> bool:
+            if not name.startswith(run.prefix):
+                return False
+            first, last = _span(name.removeprefix(run.prefix))
+            return first < run.next_offset and run.position <= last
+
+        self.remove(overlaps)
 
     def remove(self, is_removed: Callable[[str, datetime], bool]) -> int:
         """Remove runs by name and time, results and pages; how many."""
@@ -233,6 +242,12 @@ class _Site:
     def _stored(self) -> Counter[tuple[str, str]]:
         """How many suites' results there are of each run, by its name and the folder of its time."""
         return Counter((path.parent.name, path.name) for path in self._stores[0].glob("*/*/*"))
+
+
+def _span(name: str) -> tuple[int, int]:
+    """The first and the last offset of a run, from its name without the chain's."""
+    first, last = name.partition("_")[0].split("-")
+    return int(first), int(last)
 
 
 def _time(folder: str) -> datetime:
