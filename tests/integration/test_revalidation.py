@@ -87,6 +87,14 @@ def test_rows_move_as_the_rules_say_and_every_proof_holds(lake: Lake, other_rule
     newest = latest_manifest(lake.storage)
     assert newest is not None
     assert (newest.balance.landed, newest.balance.current, newest.balance.quarantined) == (22, 21, 1)
+    with SnapshotReader(open_storage(lake.settings)).pin() as snapshot:
+        assert snapshot is not None
+        counted = snapshot.query(
+            "select symbol, quarantined_by_rule from fct_data_quality where quarantined_rows > 0"
+        ).to_pylist()
+        batches = snapshot.query("select quarantined_rows from fct_batch_quality order by position").to_pylist()
+    assert counted == [{"symbol": "CHEAP", "quarantined_by_rule": '{"volume_is_not_small": 1}'}]
+    assert [batch["quarantined_rows"] for batch in batches] == [0, 1]
     assert faults(lake.settings) == []
     assert run_build(lake.settings).manifest.number == newest.number, "it is read again once, not by every build"
     assert rebuild(lake.settings, lambda _stage, _done, _total: None).is_same
