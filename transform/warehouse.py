@@ -113,7 +113,7 @@ def begin_build(settings: Settings, storage: Storage, watermark: Mapping[str, in
     `watermark` maps chains to the offsets below which slots are taken; None takes all there are.
     Derived bars and indicators start anew when the kernel, the chosen indicators, the alert rules, the split ratios, the derived
     intervals or the instruments' time zones are not those of the last build that finished: what is stored would be another's.
-    Staged bars do when a revalidation moved rows since.
+    Staged and quarantined bars do when a revalidation changed what is quarantined since.
     """
     with open_warehouse(settings) as connection:
         connection.execute("begin")
@@ -127,7 +127,7 @@ def begin_build(settings: Settings, storage: Storage, watermark: Mapping[str, in
             end = None if watermark is None else watermark.get(chain.path, 0)
             new_slots += _register(connection, storage, chain, in_force, build_seq, end)
             _register_changes(connection, chain, in_force)
-            revalidations += in_force.moves
+            revalidations += in_force.changes
         full_refresh_from = _full_refresh_from(connection, fingerprint, revalidations)
         connection.execute(
             _NEW_BUILD,

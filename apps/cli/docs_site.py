@@ -10,6 +10,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -72,7 +73,7 @@ class DataDocsSite:
         try:
             came_to = build_data_docs(self._settings, open_storage(self._settings))
             log.info("Data Docs are built", added=came_to.added, removed=came_to.removed, left_out=came_to.left_out)
-        except Exception:
+        except Exception:  # whatever it was, the site of before and the dbt docs go on being served; the next visit tries again
             log.exception("Data Docs could not be built")
         finally:
             self._built_at = time.monotonic()
@@ -99,9 +100,9 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    def __init__(self, page: Path, data_docs: Callable[[], Path], *args: object) -> None:
+    def __init__(self, page: Path, data_docs: Callable[[], Path], *args: Any) -> None:
         self._page, self._data_docs, self._is_below = page, data_docs, False
-        super().__init__(*args)  # type: ignore[arg-type]
+        super().__init__(*args)
 
     def do_GET(self) -> None:
         asked = self.path.split("?")[0]
@@ -117,7 +118,9 @@ class _Handler(SimpleHTTPRequestHandler):
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        """The one inherited would tell of any file in the working folder."""
+        self.send_error(HTTPStatus.NOT_IMPLEMENTED)
 
     def _answer_data_docs(self, asked: str) -> None:
         from transform.validation.data_docs import FIRST_PAGE

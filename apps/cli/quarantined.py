@@ -109,7 +109,7 @@ def revalidation_text(outcome: RevalidationOutcome, *, is_dry: bool) -> str:
         f"Judged {outcome.rows:,} bars again: {outcome.released:,} {would}released, "
         f"{outcome.quarantined:,} {would}newly quarantined{failures}{renamed}."
     ]
-    if not is_dry and (outcome.released or outcome.quarantined):
+    if not is_dry and outcome.slots:
         lines.append("The next build reads all validated bars again and computes every model anew: `tickhouse build`.")
     return "\n".join(lines)
 

@@ -100,6 +100,26 @@ def test_rows_move_as_the_rules_say_and_every_proof_holds(lake: Lake, other_rule
     assert rebuild(lake.settings, lambda _stage, _done, _total: None).is_same
 
 
+def test_another_reason_for_the_same_row_reaches_the_tables_of_quality(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def renamed() -> object:
+        made = row_suite()
+        for each in made.expectations:
+            if each.configuration.meta[RULE] == "volume_is_given":
+                each.meta = {RULE: "volume_is_there"}
+        return made
+
+    run_build(lake.settings)
+    monkeypatch.setattr(judge, "row_suite", renamed)
+    outcome = revalidate(lake.settings, lake.storage)
+    assert (outcome.slots, outcome.released, outcome.quarantined, outcome.renamed) == (1, 0, 0, 1)
+    run_build(lake.settings)
+    asked = "select quarantined_by_rule from {} where quarantined_rows > 0"
+    with SnapshotReader(open_storage(lake.settings)).pin() as snapshot:
+        assert snapshot is not None
+        for table in ("fct_data_quality", "fct_batch_quality"):
+            assert snapshot.query(asked.format(table)).to_pylist() == [{"quarantined_by_rule": '{"volume_is_there": 1}'}]
+
+
 def test_what_the_present_rules_judged_is_not_judged_again(lake: Lake, other_rules: Other) -> None:
     validate_new_slots(lake.settings, lake.storage)
     assert revalidate(lake.settings, lake.storage).rows == 0

@@ -47,11 +47,6 @@ class Revalidation(BaseModel):
     quarantined: int
     changed: tuple[ValidationRecord, ...]
 
-    @property
-    def moves_rows(self) -> bool:
-        """Whether models have to read these slots again."""
-        return bool(self.released or self.quarantined)
-
 
 def revalidation_key(chain: Chain, number: int) -> str:
     return f"{AREA}/{chain.path}/{slot_name(number)}.json"
@@ -83,9 +78,9 @@ class RecordsInForce:
         return [self._changed[position][1] for position in sorted(self._changed)]
 
     @property
-    def moves(self) -> int:
-        """How many of the revalidations moved rows into quarantine or out of it."""
-        return sum(revalidation.moves_rows for revalidation in self.revalidations)
+    def changes(self) -> int:
+        """How many of the revalidations changed a slot's quarantine, be it the names of what a row broke."""
+        return sum(bool(revalidation.changed) for revalidation in self.revalidations)
 
     def of(self, record: ValidationRecord) -> ValidationRecord:
         """The record in force of the slot whose first one is `record`."""
@@ -123,7 +118,7 @@ def revalidate(
     """Judge every validated slot again whose last rules are not the present ones; `on_rows` is told how many rows by now.
 
     Each batch is one object: killed at any moment, a batch is judged anew or is not, and the next call goes on. A dry one
-    writes nothing. The next build reads what moved. Raises RevalidationConflictError and ValidationError.
+    writes nothing. The next build reads what changed. Raises RevalidationConflictError and ValidationError.
     """
     judge, reader, outcome = Judge(settings.validation), SlotReader(storage), RevalidationOutcome()
     for chain in find_chains(storage):

@@ -63,6 +63,11 @@ def test_nothing_else_of_the_machine_is(address: str, site: Path, path: str) -> 
         urllib.request.urlopen(f"{address}{path}")
 
 
+def test_a_head_tells_of_no_file_either(address: str) -> None:
+    with pytest.raises(HTTPError, match="501"):
+        urllib.request.urlopen(urllib.request.Request(f"{address}/pyproject.toml", method="HEAD"))
+
+
 def test_a_taken_port_names_the_setting(address: str, page: Path) -> None:
     with pytest.raises(OSError, match=r"Set docs\.port \(TICKHOUSE_DOCS__PORT\)"):
         docs_server(page, "127.0.0.1", int(address.rpartition(":")[2]), lambda: page.parent)
