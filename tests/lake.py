@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingestion.chain.slot import Chain, Genesis, SlotFooter, encode_slot
 from tickhouse.bar import LANDED_SCHEMA, ORIGIN_SCHEMA, SCHEMA_VERSION
@@ -79,7 +80,7 @@ class Lake:
             schema_version=SCHEMA_VERSION,
             first_ts=None,
             last_ts=None,
-            event_months=(),
+            event_months=tuple(sorted(set(pc.strftime(rows["ts"], "%Y-%m").to_pylist()))),
         )
         assert self.storage.put_if_absent(self.chain.slot_key(self.position), encode_slot(rows, footer))
         self.position = footer.next_offset

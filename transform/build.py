@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
-from transform.dbt import DbtError, NodeResult, build_models, failure_text
+from transform.dbt import DbtError, NodeResult, OnNode, build_models, failure_text
 from transform.marts import FCT_ALERT, FCT_INDICATOR
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest, latest_manifest, latest_number
 from transform.validation.run import ValidationOutcome, validate_new_slots
-from transform.warehouse import begin_build, build_lock, finish_build
+from transform.warehouse import ReadAgain, begin_build, build_lock, finish_build
 
 Report = Callable[[str], None]
 
@@ -63,10 +63,17 @@ def validate(settings: Settings, storage: Storage) -> ValidationOutcome:
     return validate_new_slots(settings, storage, newest.watermark if newest else None)
 
 
-def model(settings: Settings, storage: Storage, *, is_full_refresh: bool = False) -> list[NodeResult]:
-    """Register validated slots and run dbt; hold `build_lock`. Raises DbtError naming what failed."""
-    build = begin_build(settings, storage)
-    results = build_models(settings, full_refresh_from="stg_bar" if is_full_refresh else build.full_refresh_from)
+def model(
+    settings: Settings,
+    storage: Storage,
+    *,
+    is_full_refresh: bool = False,
+    again: ReadAgain | None = None,
+    on_node: OnNode | None = None,
+) -> list[NodeResult]:
+    """Register validated slots, read those of `again` once more, and run dbt; hold `build_lock`. Raises DbtError naming what failed."""
+    build = begin_build(settings, storage, again=again)
+    results = build_models(settings, full_refresh_from="stg_bar" if is_full_refresh else build.full_refresh_from, on_node=on_node)
     if failure := failure_text(results):
         raise DbtError(failure)
     finish_build(settings, build)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from transform.marts import CHANGED_WITH, HAS_ROW_FOR_ROW, KEEPS_ROWS
+from transform.marts import CHANGED_WITH, HAS_ROW_FOR_ROW, KEEPS_ROWS, REMOVED_WITH
 from transform.snapshot.layout import CELL_ROWS, TAIL_ROWS, Cell, Layout, divide, tail_cuts
 from transform.snapshot.manifest import PublishedFile, PublishedMart
 
@@ -35,10 +35,12 @@ def find_changes(
     """What of the mart has to be written: everything when `since` is None, else what builds after `since` changed.
 
     None is nothing. Rows may also have gone: they do so only when the bar's row in `CHANGED_WITH` changes, those of `KEEPS_ROWS`
-    only when every row is later than `since`.
+    only when every row is later than `since`. What went and left no row behind is in `control.removed_row`.
     """
     counted = HAS_ROW_FOR_ROW[name]
-    finder = _Finder(connection, counted, counted if name in KEEPS_ROWS else CHANGED_WITH)
+    is_own = name in KEEPS_ROWS
+    removed_from = (name,) if is_own else REMOVED_WITH
+    finder = _Finder(connection, counted, counted if is_own else CHANGED_WITH, removed_from)
     if published is None or since is None or (name in KEEPS_ROWS and finder.began_after(since)):
         return finder.anew()
     layout, changed = finder.changed_rows(published, since)
@@ -83,10 +85,11 @@ def _read(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, l
 class _Finder:
     """Asks a mart's `counted` table, which has a row for each of the mart's, and the one that it has `changed_with`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, counted: str, changed_with: str) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, counted: str, changed_with: str, removed_from: Sequence[str]) -> None:
         self._connection = connection
         self._counted = counted
         self._changed_with = changed_with
+        self._removed_from = list(removed_from)
 
     def began_after(self, since: int) -> bool:
         """Whether no row is as old as build `since`."""
@@ -104,9 +107,11 @@ class _Finder:
         keys = " union ".join(
             f"select symbol, interval, ts from {table} where change_seq > $since" for table in {self._changed_with, self._counted}
         )
+        keys += " union select symbol, interval, ts from control.removed_row where change_seq > $since and model in (select unnest($removed))"
         era, bound = _era(layout)
         found = self._connection.sql(
-            f"select {era} as era, symbol, count(*) as changed from ({keys}) group by all", params={"since": since, **bound}
+            f"select {era} as era, symbol, count(*) as changed from ({keys}) group by all",
+            params={"since": since, "removed": self._removed_from, **bound},
         ).fetchall()
         changed: dict[Cell, int] = defaultdict(int)
         for number, symbol, rows in found:

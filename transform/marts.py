@@ -186,6 +186,9 @@ PUBLISHED: dict[str, pa.Schema] = {**MARTS, ALERT_EVENT: ALERT_EVENT_SCHEMA}
 CHANGED_WITH = "int_indicator"
 """The model whose rows' `change_seq` tells which rows of a mart with (symbol, interval, ts) may have changed, or gone."""
 
+REMOVED_WITH = ("int_landed_bar", "int_derived_bar")
+"""The models whose rows, where they go and none takes their place, take those of such a mart with them."""
+
 HAS_ROW_FOR_ROW: dict[str, str] = {
     FCT_INDICATOR: "int_indicator",
     FCT_ALERT: FCT_ALERT,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -15,6 +15,10 @@ from tickhouse.bar import LANDED_SCHEMA
 from tickhouse.storage import Storage
 from transform.validation.quarantine import quarantined_offsets, quarantined_rows
 
+OnSlot = Callable[[int, int], object]
+"""Told how many of how many slots were read again."""
+
+_Slot = TypeVar("_Slot")
 _TIME = pa.timestamp("us", tz="UTC")
 _BEFORE_ALL = pa.scalar(0, _TIME)
 
@@ -59,10 +63,55 @@ def staged_bars(
         f"select slot_seq, chain, position, next_offset, quarantine_key, topic_begun_at "
         f"from slots where slot_seq > {seen} order by slot_seq"
     ).to_arrow_table()
-    begun_at = session.sql(
-        "select regexp_extract(chain, '/id=([^/]+)/', 1) as topic_id, min(topic_begun_at) as begun_at from slots group by all"
-    ).to_arrow_table()
+    begun_at = _begun_at(slots)
     return pa.RecordBatchReader.from_batches(STAGED_SCHEMA, _batches(storage, pending.to_pylist(), begun_at, change_seq))
+
+
+def reread_bars(
+    storage: Storage,
+    session: duckdb.DuckDBPyConnection,
+    slot_seqs: Sequence[int],
+    change_seq: int,
+    on_slot: OnSlot | None = None,
+) -> pa.RecordBatchReader:
+    """The bars of registered slots as their records say now, slot by slot; `on_slot` is told how many of how many were read."""
+    pending = session.execute(
+        "select slot_seq, chain, position, next_offset, quarantine_key, topic_begun_at "
+        "from landing.slot where slot_seq in (select unnest(?::bigint[])) order by slot_seq",
+        [list(slot_seqs)],
+    ).to_arrow_table()
+    slots = _told(pending.to_pylist(), on_slot)
+    begun_at = _begun_at(session.table("landing.slot"))
+    return pa.RecordBatchReader.from_batches(STAGED_SCHEMA, _batches(storage, slots, begun_at, change_seq))
+
+
+def reread_quarantined(
+    storage: Storage,
+    session: duckdb.DuckDBPyConnection,
+    slot_seqs: Sequence[int],
+    change_seq: int,
+    on_slot: OnSlot | None = None,
+) -> pa.RecordBatchReader:
+    """The quarantined rows of registered slots as their records say now."""
+    pending = session.execute(
+        "select slot_seq, quarantine_key from landing.slot "
+        "where quarantine_key is not null and slot_seq in (select unnest(?::bigint[])) order by slot_seq",
+        [list(slot_seqs)],
+    ).fetchall()
+    return pa.RecordBatchReader.from_batches(QUARANTINED_SCHEMA, _quarantined(storage, _told(pending, on_slot), change_seq))
+
+
+def _told(slots: Sequence[_Slot], on_slot: OnSlot | None) -> Iterator[_Slot]:
+    for number, slot in enumerate(slots):
+        yield slot
+        if on_slot is not None:
+            on_slot(number + 1, len(slots))
+
+
+def _begun_at(slots: duckdb.DuckDBPyRelation) -> pa.Table:
+    """When each incarnation of a topic was first landed."""
+    topic_id = "regexp_extract(chain, '/id=([^/]+)/', 1) as topic_id"
+    return slots.aggregate(f"{topic_id}, min(topic_begun_at) as begun_at").to_arrow_table()
 
 
 def quarantined_bars(
@@ -83,7 +132,7 @@ def quarantined_bars(
     return pa.RecordBatchReader.from_batches(QUARANTINED_SCHEMA, _quarantined(storage, pending, change_seq))
 
 
-def _quarantined(storage: Storage, slots: list[tuple[int, str]], change_seq: int) -> Iterator[pa.RecordBatch]:
+def _quarantined(storage: Storage, slots: Iterable[tuple[int, str]], change_seq: int) -> Iterator[pa.RecordBatch]:
     for slot_seq, key in slots:
         bars = quarantined_rows(storage, key)
         added = {
@@ -95,7 +144,7 @@ def _quarantined(storage: Storage, slots: list[tuple[int, str]], change_seq: int
         yield from pa.table(columns).cast(QUARANTINED_SCHEMA).to_batches()
 
 
-def _batches(storage: Storage, slots: list[dict[str, Any]], begun_at: pa.Table, change_seq: int) -> Iterator[pa.RecordBatch]:
+def _batches(storage: Storage, slots: Iterable[dict[str, Any]], begun_at: pa.Table, change_seq: int) -> Iterator[pa.RecordBatch]:
     reader = SlotReader(storage)
     for slot in slots:
         bars = reader.read(Chain.of_path(slot["chain"]), slot["position"], slot["next_offset"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +21,12 @@ from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.indicators import kernel
 from transform.marts import EVERY_SYMBOL
+from transform.months import Months
 from transform.progress import ModelProgress, note_progress
+from transform.restaging import TABLES as RESTAGING_TABLES
+from transform.restaging import restage
 from transform.sessions import register_calendars
+from transform.staging import OnSlot
 from transform.validation.record import ValidationRecord, walk_records
 from transform.validation.revalidation import RecordsInForce
 
@@ -72,13 +76,30 @@ values (?, now(), ?, ?, ?, ?, ?, ?, uuid()::varchar)
 """
 
 
+Slot = tuple[str, int]
+"""A slot by its chain's path and its position."""
+
+
+@dataclass(frozen=True)
+class ReadAgain:
+    """Slots that a build reads again although they were staged, and the event months whose bars it computes again."""
+
+    slots: frozenset[Slot]
+    months: Months
+    on_slot: OnSlot | None = None
+
+
 @dataclass(frozen=True)
 class Build:
-    """A build that has begun: its number, how many slots it registered, and from which model on models start anew, if any."""
+    """A build that has begun: its number, how many slots it registered, and from which model on models start anew, if any.
+
+    `moved_rows` of slots that were staged before are others now.
+    """
 
     build_seq: int
     new_slots: int
     full_refresh_from: str | None
+    moved_rows: int = 0
 
 
 def build_lock_path(settings: Settings) -> Path:
@@ -107,28 +128,41 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def begin_build(settings: Settings, storage: Storage, watermark: Mapping[str, int] | None = None) -> Build:
+def begin_build(
+    settings: Settings, storage: Storage, watermark: Mapping[str, int] | None = None, again: ReadAgain | None = None
+) -> Build:
     """Give the build its number, and register the slots validated since the last one, all in one transaction.
 
     `watermark` maps chains to the offsets below which slots are taken; None takes all there are.
     Derived bars and indicators start anew when the kernel, the chosen indicators, the alert rules, the split ratios, the derived
     intervals or the instruments' time zones are not those of the last build that finished: what is stored would be another's.
-    Staged and quarantined bars do when a revalidation changed what is quarantined since.
+    Slots whose quarantine a revalidation changed since are read again, and so are those of `again`.
     """
     with open_warehouse(settings) as connection:
         connection.execute("begin")
-        connection.execute(_TABLES)
+        connection.execute(_TABLES + RESTAGING_TABLES)
         build_seq = _one(connection, "select coalesce(max(build_seq), 0) + 1 from control.build")
         fingerprint = _fingerprint(settings)
         register_calendars(connection, build_seq, _seed("instrument"), datetime.now(UTC).date())
         new_slots = revalidations = 0
+        judged_again: set[Slot] = set()
         for chain in find_chains(storage):
             in_force = RecordsInForce(storage, chain)
             end = None if watermark is None else watermark.get(chain.path, 0)
             new_slots += _register(connection, storage, chain, in_force, build_seq, end)
             _register_changes(connection, chain, in_force)
             revalidations += in_force.changes
-        full_refresh_from = _full_refresh_from(connection, fingerprint, revalidations)
+            judged_again |= {(chain.path, record.position) for record in in_force.changed}
+        last = _last_build(connection)
+        full_refresh_from = "int_derived_bar" if last.fingerprint not in (None, fingerprint) else None
+        moved = 0
+        if revalidations < last.revalidations:
+            full_refresh_from = "stg_bar"  # some were lost: which slots they were of is not known
+        elif again is not None or revalidations != last.revalidations:
+            slots = _slot_seqs(connection, (judged_again if revalidations != last.revalidations else set()) | (again.slots if again else set()))
+            moved = restage(connection, storage, slots, build_seq, months=again.months if again else None, on_slot=again.on_slot if again else None)
+            if moved and 2 * moved >= _one(connection, "select count(*) from stg_bar"):
+                full_refresh_from = "stg_bar"  # so much follows that all of it is quicker
         connection.execute(
             _NEW_BUILD,
             [
@@ -145,7 +179,7 @@ def begin_build(settings: Settings, storage: Storage, watermark: Mapping[str, in
         if overrides := _alert_overrides(settings):
             connection.executemany("insert into control.alert_override values (?, ?, ?, ?, ?)", overrides)
         connection.execute("commit")
-    return Build(build_seq, new_slots, full_refresh_from)
+    return Build(build_seq, new_slots, full_refresh_from, moved)
 
 
 def finish_build(settings: Settings, build: Build) -> int:
@@ -153,20 +187,37 @@ def finish_build(settings: Settings, build: Build) -> int:
     with open_warehouse(settings) as connection:
         _drop_leftovers(connection)
         connection.execute("update control.build set finished_at = now() where build_seq = ?", [build.build_seq])
+        connection.execute("delete from control.restaged_bar")
         landed_rows = _one(connection, "select coalesce(sum(landed_rows), 0)::bigint from landing.slot")
     note_progress(settings, ModelProgress(build_seq=build.build_seq, landed_rows=landed_rows))
     return landed_rows
 
 
-def _full_refresh_from(connection: duckdb.DuckDBPyConnection, fingerprint: str, revalidations: int) -> str | None:
-    """The model from which on what the last finished build stored is of other slots' rows, or of other settings."""
+@dataclass(frozen=True)
+class _LastBuild:
+    """What the last build that finished went by; None and 0 before the first."""
+
+    fingerprint: str | None = None
+    revalidations: int = 0
+
+
+def _last_build(connection: duckdb.DuckDBPyConnection) -> _LastBuild:
     last = connection.execute(
         "select fingerprint, coalesce(revalidations, 0) from control.build "
         "where finished_at is not null order by build_seq desc limit 1"
     ).fetchone()
-    if revalidations != (0 if last is None else last[1]):
-        return "stg_bar"
-    return "int_derived_bar" if last is not None and last[0] != fingerprint else None
+    return _LastBuild() if last is None else _LastBuild(*last)
+
+
+def _slot_seqs(connection: duckdb.DuckDBPyConnection, slots: Collection[Slot]) -> list[int]:
+    """Which of the slots are registered, by their numbers."""
+    chains, positions = [list(each) for each in zip(*slots, strict=True)] or ([], [])
+    found = connection.execute(
+        "select slot_seq from landing.slot semi join "
+        "(select unnest(?::varchar[]) as chain, unnest(?::bigint[]) as position) using (chain, position) order by slot_seq",
+        [chains, positions],
+    ).fetchall()
+    return [slot_seq for (slot_seq,) in found]
 
 
 def _register(

@@ -7,7 +7,7 @@ absent: it names the slots it judged and carries a record for each whose quarant
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -113,18 +113,23 @@ class RevalidationOutcome:
 
 
 def revalidate(
-    settings: Settings, storage: Storage, *, is_dry: bool = False, on_rows: Callable[[int], object] | None = None
+    settings: Settings,
+    storage: Storage,
+    *,
+    slots: Collection[tuple[str, int]] | None = None,
+    is_dry: bool = False,
+    on_rows: Callable[[int], object] | None = None,
 ) -> RevalidationOutcome:
     """Judge every validated slot again whose last rules are not the present ones; `on_rows` is told how many rows by now.
 
-    Each batch is one object: killed at any moment, a batch is judged anew or is not, and the next call goes on. A dry one
+    `slots`, each a chain's path and a position, are those to judge where not all are. Each batch is one object: killed at any moment, a batch is judged anew or is not, and the next call goes on. A dry one
     writes nothing. The next build reads what changed. Raises RevalidationConflictError and ValidationError.
     """
     judge, reader, outcome = Judge(settings.validation), SlotReader(storage), RevalidationOutcome()
     for chain in find_chains(storage):
         in_force = RecordsInForce(storage, chain)
         number = in_force.next_number
-        for records in _outdated(storage, chain, in_force, judge.fingerprint):
+        for records in _outdated(storage, chain, in_force, judge.fingerprint, slots):
             batch = _judged(storage, reader, judge, chain, records, outcome, is_dry=is_dry)
             if batch is None:
                 return outcome
@@ -139,12 +144,15 @@ def revalidate(
     return outcome
 
 
-def _outdated(storage: Storage, chain: Chain, in_force: RecordsInForce, rules: str) -> Iterator[list[ValidationRecord]]:
+def _outdated(
+    storage: Storage, chain: Chain, in_force: RecordsInForce, rules: str, slots: Collection[tuple[str, int]] | None
+) -> Iterator[list[ValidationRecord]]:
     """The records in force that other rules made, by batches of slots that follow each other."""
     batch: list[ValidationRecord] = []
     rows = 0
     for first in walk_records(storage, chain):
-        is_outdated = in_force.rules_of(first) != rules
+        is_chosen = slots is None or (chain.path, first.position) in slots
+        is_outdated = is_chosen and in_force.rules_of(first) != rules
         if batch and (not is_outdated or rows + first.landed_rows > BATCH_ROWS):
             yield batch
             batch, rows = [], 0

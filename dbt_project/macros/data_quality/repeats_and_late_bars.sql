@@ -15,7 +15,22 @@ order by {{ place('bar') }}, bar.slot_seq, bar."offset"
 -- All messages of the bars that new ones came of; by their times alone most of what is staged is passed over.
 together as (
 
-    select bar.*, {{ 'case when bar.change_seq > ' ~ seen ~ ' then 1 else 0 end' if seen else '1' }} as is_new
+    select
+        bar.*,
+        {% if seen -%}
+        case
+            when bar.change_seq > {{ seen }}
+                or exists (
+                    select 1
+                    from restaged
+                    where restaged.symbol = bar.symbol and restaged.interval = bar.interval
+                )
+                then 1
+            else 0
+        end as is_new
+        {%- else -%}
+        1 as is_new
+        {%- endif %}
     from {{ ref('stg_bar') }} as bar
     {% if seen %}
     where

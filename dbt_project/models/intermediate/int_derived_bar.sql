@@ -38,10 +38,43 @@ with target as (
 
 {% if is_incremental() -%}
 
+removed as (
+
+    select symbol, interval, ts
+    from {{ removed_bars(this) }} as removed
+
+),
+
+-- Bars to compute again and to compare, and bars that are no more, count as changed: their buckets may be others now.
+restaged as (
+
+    select symbol, interval, ts
+    from {{ unseen('restaged_bar', this) }} as restaged
+
+    union
+
+    select symbol, interval, ts from removed
+
+),
+
 changed as (
 
-    {{ landed }}
-    where bar.change_seq > (select coalesce(max(change_seq), 0) from {{ this }})
+    select symbol, interval, ts, seconds, trading_date
+    from (
+        {{ landed }}
+        where bar.change_seq > (select coalesce(max(change_seq), 0) from {{ this }})
+    ) as bar
+
+    union all
+
+    select
+        bar.symbol,
+        bar.interval,
+        bar.ts,
+        {{ bar_seconds('bar.interval') }} as seconds,
+        {{ trading_date }} as trading_date
+    from restaged as bar
+    left join {{ ref('instrument') }} as instrument on bar.symbol = instrument.symbol
 
 ),
 
@@ -66,6 +99,33 @@ touched as (
             from changed
             where changed.symbol = stored.symbol and changed.interval = stored.derived_from
         )
+
+    union
+
+    -- A landed bar that is no more may have stood before a derived one.
+    select removed.symbol, removed.interval, removed.ts
+    from removed
+    inner join target on removed.interval = target.interval
+
+    union
+
+    -- Where the newest bars are no more, bars that these had closed are open again.
+    select stored.symbol, stored.interval, stored.ts
+    from {{ this }} as stored
+    inner join (
+        select landed_bar.symbol, landed_bar.interval, max(landed_bar.ts) as ts
+        from {{ ref('int_landed_bar') }} as landed_bar
+        where exists (
+            select 1
+            from removed
+            where removed.symbol = landed_bar.symbol and removed.interval = landed_bar.interval
+        )
+        group by landed_bar.symbol, landed_bar.interval
+    ) as newest
+        on
+            stored.symbol = newest.symbol
+            and stored.derived_from = newest.interval
+            and stored.ts > newest.ts - interval '16' day
 
 ),
 
@@ -236,6 +296,40 @@ where not exists (
         and stored.source = derived.source
         and stored.derived_from = derived.derived_from
         and stored.is_closed = derived.is_closed
+)
+
+union all
+
+-- What no bar is left for goes.
+select
+    stored.symbol,
+    stored.interval,
+    stored.ts,
+    stored.open,
+    stored.high,
+    stored.low,
+    stored.close,
+    stored.adj_close,
+    stored.volume,
+    stored.price_basis,
+    stored.basis_open,
+    stored.basis_high,
+    stored.basis_low,
+    stored.basis_close,
+    stored.source,
+    stored.derived_from,
+    stored.is_closed,
+    cast(null as bigint) as change_seq
+from {{ this }} as stored
+inner join touched
+    on
+        stored.symbol = touched.symbol
+        and stored.interval = touched.interval
+        and stored.ts = touched.ts
+where not exists (
+    select 1
+    from derived
+    where derived.symbol = stored.symbol and derived.interval = stored.interval and derived.ts = stored.ts
 )
 
 {%- endif %}

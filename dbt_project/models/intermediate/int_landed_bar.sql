@@ -4,11 +4,45 @@
     unique_key=['symbol', 'interval', 'ts'],
 ) }}
 
-with landed as (
+{%- set columns = [
+    'symbol', 'interval', 'ts', 'open', 'high', 'low', 'close', 'adj_close', 'volume', 'price_basis', 'basis_open', 'basis_high',
+    'basis_low', 'basis_close', 'source', 'produced_at', 'topic', 'topic_id', '"partition"', '"offset"', 'kafka_timestamp',
+    'topic_begun_at', 'origin_topic_id', 'origin_partition', 'origin_offset', 'origin_timestamp', 'origin_begun_at',
+] -%}
 
-    select * from {{ ref('stg_bar') }}
+with {% if is_incremental() -%}
+
+-- Bars whose messages were read again: all that are staged of them decide anew, and what is stored has no say.
+restaged as (
+
+    select distinct symbol, interval, ts
+    from {{ unseen('restaged_bar', this) }} as unseen
+
+),
+
+{% endif -%}
+
+landed as (
+
+    select * from {{ ref('stg_bar') }} as bar
     {% if is_incremental() %}
-    where change_seq > (select coalesce(max(change_seq), 0) from {{ this }})
+    where
+        change_seq > (select coalesce(max(change_seq), 0) from {{ this }})
+        and not exists (
+            select 1
+            from restaged
+            where restaged.symbol = bar.symbol and restaged.interval = bar.interval and restaged.ts = bar.ts
+        )
+
+    union all
+
+    select bar.*
+    from {{ ref('stg_bar') }} as bar
+    inner join restaged
+        on
+            bar.symbol = restaged.symbol
+            and bar.interval = restaged.interval
+            and bar.ts = restaged.ts
     {% endif %}
 
 ),
@@ -169,6 +203,8 @@ select
         when
             stored.open = bar.open and stored.high = bar.high and stored.low = bar.low and stored.close = bar.close
             and stored.volume = bar.volume and stored.adj_close is not distinct from bar.adj_close
+            and stored.basis_open = bar.basis_open and stored.basis_high = bar.basis_high and stored.basis_low = bar.basis_low
+            and stored.basis_close = bar.basis_close
             and stored.source = bar.source
             then stored.change_seq
         else {{ build_seq() }}
@@ -179,9 +215,44 @@ left join stored
         bar.symbol = stored.symbol
         and bar.interval = stored.interval
         and bar.ts = stored.ts
+left join restaged
+    on
+        bar.symbol = restaged.symbol
+        and bar.interval = restaged.interval
+        and bar.ts = restaged.ts
 where
     stored.symbol is null
-    or ({{ place('bar') }}) >= ({{ place('stored') }})
+    or (restaged.symbol is null and ({{ place('bar') }}) >= ({{ place('stored') }}))
+    or (
+        restaged.symbol is not null
+        and (
+            {% for column in columns -%}
+            bar.{{ column }} is distinct from stored.{{ column }}
+            {%- if not loop.last %}
+            or {% endif -%}
+            {% endfor %}
+        )
+    )
+
+union all
+
+-- What nothing counts for any more goes.
+select
+    {% for column in columns -%}
+    stored.{{ column }},
+    {% endfor -%}
+    cast(null as bigint) as change_seq
+from {{ this }} as stored
+inner join restaged
+    on
+        stored.symbol = restaged.symbol
+        and stored.interval = restaged.interval
+        and stored.ts = restaged.ts
+where not exists (
+    select 1
+    from on_price_basis as bar
+    where bar.symbol = stored.symbol and bar.interval = stored.interval and bar.ts = stored.ts
+)
 
 {% else %}
 

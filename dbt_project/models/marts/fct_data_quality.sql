@@ -7,12 +7,51 @@
 
 {%- set seen = '(select coalesce(max(change_seq), 0) from ' ~ this ~ ')' if is_incremental() else none -%}
 
-with landed as (
+with {% if is_incremental() -%}
+
+-- Series some of whose messages came or went otherwise than by landing: all of theirs are counted anew.
+restaged as (
+
+    select distinct symbol, interval
+    from {{ unseen('restaged_bar', this) }} as unseen
+    where is_changed
+
+),
+
+restaged_month as (
+
+    select distinct symbol, interval, date_trunc('month', ts) as ts
+    from {{ unseen('restaged_bar', this) }} as unseen
+    where is_changed
+
+),
+
+held as (
+
+    select stored.*
+    from {{ this }} as stored
+    where not exists (
+        select 1
+        from restaged
+        where restaged.symbol = stored.symbol and restaged.interval = stored.interval
+    )
+
+),
+
+{% endif -%}
+
+landed as (
 
     select symbol, interval, ts, date_trunc('month', ts) as month_ts, topic_id, "partition", "offset"
-    from {{ ref('stg_bar') }}
+    from {{ ref('stg_bar') }} as bar
     {% if is_incremental() %}
-    where change_seq > {{ seen }}
+    where
+        change_seq > {{ seen }}
+        or exists (
+            select 1
+            from restaged
+            where restaged.symbol = bar.symbol and restaged.interval = bar.interval
+        )
     {% endif %}
 
 ),
@@ -29,7 +68,7 @@ rejected as (
 reached as (
 
     select symbol, interval, min(first_ts) as first_ts, max(last_ts) as last_ts
-    from {{ this }}
+    from held
     group by symbol, interval
 
 ),
@@ -89,7 +128,13 @@ touched as (
     select symbol, interval, month_ts
     from rejected
     {%- if is_incremental() %}
-    where change_seq > {{ seen }}
+    where
+        change_seq > {{ seen }}
+        or exists (
+            select 1
+            from restaged
+            where restaged.symbol = rejected.symbol and restaged.interval = rejected.interval
+        )
     {%- endif %}
 
     union
@@ -207,7 +252,7 @@ summed as (
             and touched.symbol = attended.symbol
             and touched.month_ts = attended.month_ts
     {%- if is_incremental() %}
-    left join {{ this }} as stored
+    left join held as stored
         on
             touched.symbol = stored.symbol
             and touched.interval = stored.interval
@@ -237,7 +282,16 @@ from summed
 
 {%- if is_incremental() %}
 
-where not exists (
+-- Months whose messages are others now are written in any case: by them the next build sees that these were counted.
+where exists (
+    select 1
+    from restaged_month
+    where
+        restaged_month.symbol = summed.symbol
+        and restaged_month.interval = summed.interval
+        and restaged_month.ts = summed.ts
+)
+or not exists (
     select 1
     from {{ this }} as stored
     where
@@ -245,9 +299,48 @@ where not exists (
         and stored.interval = summed.interval
         and stored.ts = summed.ts
         and stored.landed_rows = summed.staged_rows + summed.quarantined_rows
+        and stored.current_rows = summed.current_rows
+        and stored.duplicate_rows = summed.staged_rows - summed.current_rows - summed.corrected_rows
+        and stored.corrected_rows = summed.corrected_rows
+        and stored.quarantined_rows = summed.quarantined_rows
+        and stored.quarantined_by_rule = summed.quarantined_by_rule
+        and stored.late_bars = summed.late_bars
         and stored.expected_bars is not distinct from summed.expected_bars
         and stored.missing_bars is not distinct from summed.missing_bars
         and stored.off_session_bars is not distinct from summed.off_session_bars
+        and stored.first_ts is not distinct from summed.first_ts
+        and stored.last_ts is not distinct from summed.last_ts
+)
+
+union all
+
+-- Months that a series, counted anew, does not reach any more go.
+select
+    stored.symbol,
+    stored.interval,
+    stored.ts,
+    stored.landed_rows,
+    stored.current_rows,
+    stored.duplicate_rows,
+    stored.corrected_rows,
+    stored.quarantined_rows,
+    stored.quarantined_by_rule,
+    stored.late_bars,
+    stored.expected_bars,
+    stored.missing_bars,
+    stored.off_session_bars,
+    stored.first_ts,
+    stored.last_ts,
+    cast(null as bigint) as change_seq
+from {{ this }} as stored
+inner join restaged
+    on
+        stored.symbol = restaged.symbol
+        and stored.interval = restaged.interval
+where not exists (
+    select 1
+    from summed
+    where summed.symbol = stored.symbol and summed.interval = stored.interval and summed.ts = stored.ts
 )
 
 {%- endif %}

@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='append',
     on_schema_change='fail',
-    pre_hook="{{ forget_changed_rows(this, ref('int_indicator')) }}",
+    pre_hook=["{{ forget_removed_rows(this) }}", "{{ forget_changed_rows(this, ref('int_indicator')) }}"],
 ) }}
 
 with moved as (

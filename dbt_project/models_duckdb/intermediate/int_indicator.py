@@ -13,11 +13,16 @@ def model(dbt, session):
         post_hook={"sql": "reset disabled_compression_methods", "transaction": False},
     )
 
+    from transform.indicators.again import bars_to_compute_again
     from transform.indicators.incremental import changed_indicators
     from transform.indicators.refresh import all_indicators
 
     bars = dbt.ref("int_bar")
-    change_seq = dbt.source("control", "build").aggregate("max(build_seq)").fetchall()[0][0]
+    builds = dbt.source("control", "build")
+    restaged, removed = dbt.source("control", "restaged_bar"), dbt.source("control", "removed_row")
+    change_seq = builds.aggregate("max(build_seq)").fetchall()[0][0]
     if dbt.is_incremental:
-        return changed_indicators(session, bars, session.table(str(dbt.this)), change_seq)
+        stored = session.table(str(dbt.this))
+        again = bars_to_compute_again(session, bars, stored, builds, restaged, removed)
+        return changed_indicators(session, bars, stored, change_seq, again)
     return all_indicators(session, bars, change_seq)
