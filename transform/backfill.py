@@ -62,9 +62,9 @@ def _touches(footer: SlotFooter, months: Months) -> bool:
 def rebuild_months(settings: Settings, storage: Storage, months: Months, tell: Tell) -> Backfill:
     """Rebuild the months under the present rules and settings, with all that depends on them, and publish.
 
-    The tables are then what a full refresh would make of the validated slots, to the bit, and rows that come out as they were stay
-    untouched. It may run beside ingestors and builds; what lands meanwhile is the next build's. Killed at any moment, the next
-    build finishes what was begun, and calling it again does the rest. Raises ValidationBlockedError, DbtError and
+    The tables are then what a full refresh would make of the validated slots, to the bit, and rows that come out as they were
+    stay untouched. It may run beside ingestors and builds; what lands meanwhile is the next build's. Killed at any moment, the
+    next build finishes what was begun, and calling it again does the rest. Raises ValidationBlockedError, DbtError and
     RevalidationConflictError; what was published before stands.
     """
     scope = scope_of(storage, months)

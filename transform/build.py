@@ -71,7 +71,7 @@ def model(
     again: ReadAgain | None = None,
     on_node: OnNode | None = None,
 ) -> list[NodeResult]:
-    """Register validated slots, read those of `again` once more, and run dbt; hold `build_lock`. Raises DbtError naming what failed."""
+    """Register validated slots, read `again` those, and run dbt; hold `build_lock`. Raises DbtError naming what failed."""
     build = begin_build(settings, storage, again=again)
     results = build_models(settings, full_refresh_from="stg_bar" if is_full_refresh else build.full_refresh_from, on_node=on_node)
     if failure := failure_text(results):

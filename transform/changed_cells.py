@@ -17,6 +17,10 @@ from transform.snapshot.layout import CELL_ROWS, TAIL_ROWS, Cell, Layout, divide
 from transform.snapshot.manifest import PublishedFile, PublishedMart
 
 _READ_TOGETHER = 8
+_REMOVED = """
+select symbol, interval, ts from control.removed_row
+where change_seq > $since and model in (select unnest($removed))
+"""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,9 @@ def _read(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, l
 class _Finder:
     """Asks a mart's `counted` table, which has a row for each of the mart's, and the one that it has `changed_with`."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, counted: str, changed_with: str, removed_from: Sequence[str]) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, counted: str, changed_with: str, removed_from: Sequence[str]
+    ) -> None:
         self._connection = connection
         self._counted = counted
         self._changed_with = changed_with
@@ -104,13 +110,12 @@ class _Finder:
     def changed_rows(self, published: PublishedMart, since: int) -> tuple[Layout, dict[Cell, int]]:
         """The published layout, and how many rows changed in each of its cells."""
         layout = _layout(published).with_intervals(self._intervals(self._changed_with, since))
-        keys = " union ".join(
-            f"select symbol, interval, ts from {table} where change_seq > $since" for table in {self._changed_with, self._counted}
-        )
-        keys += " union select symbol, interval, ts from control.removed_row where change_seq > $since and model in (select unnest($removed))"
+        tables = (self._changed_with, self._counted)
+        keys = [f"select symbol, interval, ts from {table} where change_seq > $since" for table in dict.fromkeys(tables)]
+        keys.append(_REMOVED)
         era, bound = _era(layout)
         found = self._connection.sql(
-            f"select {era} as era, symbol, count(*) as changed from ({keys}) group by all",
+            f"select {era} as era, symbol, count(*) as changed from ({' union '.join(keys)}) group by all",
             params={"since": since, "removed": self._removed_from, **bound},
         ).fetchall()
         changed: dict[Cell, int] = defaultdict(int)

@@ -53,6 +53,7 @@ def publish_warehouse(settings: Settings, storage: Storage, on_rows: Callable[[i
         if parent is not None and not publication.marts and publication.watermark == parent.watermark:
             return parent
         manifest = publish(storage, publication, on_rows)
+        connection.execute("delete from control.removed_row where change_seq <= ?", [publication.build_seq])
     remove_expired(storage, timedelta(seconds=settings.snapshot.retention_seconds))
     return manifest
 
@@ -94,7 +95,7 @@ def _newest_build(connection: duckdb.DuckDBPyConnection) -> _Build:
 
 
 def _changed_marts(connection: duckdb.DuckDBPyConnection, parent: Manifest | None) -> Iterator[tuple[str, NewMart]]:
-    since = _published_build(connection, parent)
+    since = published_build(connection, parent)
     published: Mapping[str, PublishedMart] = {} if parent is None else parent.marts
     for name, schema in MARTS.items():
         before = published.get(name)
@@ -116,7 +117,7 @@ def _alert_entries(
     if alerts is None and is_begun(parent):
         return None
     dropped = [] if alerts is None else dropped_files(parent, alerts)
-    change = AlertChange(parent, dropped, _published_build(connection, parent))
+    change = AlertChange(parent, dropped, published_build(connection, parent))
     return new_entries(connection.cursor(), storage, change, settings.delivery)
 
 
@@ -126,7 +127,7 @@ def _new_mart(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schem
     return NewMart(cells=cells, kept=changes.kept, cuts=changes.layout.cuts, max_change_seq=highest)
 
 
-def _published_build(connection: duckdb.DuckDBPyConnection, parent: Manifest | None) -> int | None:
+def published_build(connection: duckdb.DuckDBPyConnection, parent: Manifest | None) -> int | None:
     """The build that the newest snapshot is of; None where that is not of this warehouse, and nothing can be told from it."""
     if parent is None or parent.build_id is None:
         return None

@@ -14,10 +14,12 @@ from transform.staging import QUARANTINED_SCHEMA, STAGED_SCHEMA, OnSlot, reread_
 
 TABLES = """
 create table if not exists control.restaged_bar (
-    symbol varchar not null, interval varchar not null, ts timestamptz not null, is_changed boolean not null, change_seq bigint not null
+    symbol varchar not null, interval varchar not null, ts timestamptz not null,
+    is_changed boolean not null, change_seq bigint not null
 );
 create table if not exists control.removed_row (
-    model varchar not null, symbol varchar not null, interval varchar not null, ts timestamptz not null, change_seq bigint not null
+    model varchar not null, symbol varchar not null, interval varchar not null, ts timestamptz not null,
+    change_seq bigint not null
 );
 """
 
@@ -52,21 +54,26 @@ def restage(
     *,
     months: Months | None = None,
     on_slot: OnSlot | None = None,
-) -> int:
-    """Make `stg_bar` and `int_quarantined_bar` hold of the slots (by `slot_seq`) what these have now; how many rows moved.
+) -> tuple[int, int]:
+    """Make `stg_bar` and `int_quarantined_bar` hold of the slots what these have now; how many rows moved, how many are staged.
 
-    Only rows that came, went or are others are written, with `build_seq` as their `change_seq`, and `control.restaged_bar` gets
-    every bar that this may have changed. It also gets all bars of `months`, as ones to compute again and to compare. What was not
-    staged yet is left to the models. It is the caller's transaction: the tables and what is noted of them change together.
+    `slots` are by `slot_seq`. Only rows that came, went or are others are written, with `build_seq` as their `change_seq`, and
+    `control.restaged_bar` gets every bar that this may have changed. It also gets all bars of `months`, as ones to compute again
+    and to compare. What was not staged yet is left to the models. It is the caller's transaction: the tables and what is noted of
+    them change together.
     """
-    tables = {name for (name,) in connection.execute("select table_name from duckdb_tables() where schema_name = 'main'").fetchall()}
-    if not {"stg_bar", "int_quarantined_bar"} <= tables:
-        return 0
+    tables = {
+        name for (name,) in connection.execute("select table_name from duckdb_tables() where schema_name = 'main'").fetchall()
+    }
+    if not {"stg_bar", "int_quarantined_bar", "int_landed_bar"} <= tables:
+        return 0, 0
     bars = partial(reread_bars, storage, connection, change_seq=build_seq, on_slot=on_slot)
     moved = _replace(connection, "stg_bar", STAGED_SCHEMA, bars, slots)
+    _note_moved(connection, "stg_bar", build_seq)
     connection.execute("create or replace temp table moved_bar as from moved")
     quarantined = partial(reread_quarantined, storage, connection, change_seq=build_seq)
     moved += _replace(connection, "int_quarantined_bar", QUARANTINED_SCHEMA, quarantined, slots)
+    _note_moved(connection, "int_quarantined_bar", build_seq)
     connection.execute(
         f"insert into control.restaged_bar select {_KEY}, true, ? from "
         f"(select {_KEY} from moved_bar union select {_KEY} from moved union ({_SAME_PLACE}))",
@@ -74,12 +81,18 @@ def restage(
     )
     if months is not None:
         connection.execute(
-            f"insert into control.restaged_bar select distinct {_KEY}, false, ?::bigint from stg_bar "
+            f"insert into control.restaged_bar select {_KEY}, false, ?::bigint from "
+            f"(select {_KEY} from stg_bar union select {_KEY} from int_landed_bar) "
             "where ts >= ? and ts < ?::timestamptz + interval '1' month",
             [build_seq, months.begin, months.last_begin],
         )
     connection.execute("drop table moved_bar; drop table moved")
-    return moved
+    return moved, connection.execute("select count(*) from stg_bar").fetchall()[0][0]
+
+
+def _note_moved(connection: duckdb.DuckDBPyConnection, table: str, build_seq: int) -> None:
+    """Some of the moved rows went: their months have changed, and no row there may say so."""
+    connection.execute(f"insert into control.removed_row select distinct ?, {_KEY}, ?::bigint from moved", [table, build_seq])
 
 
 def _replace(
@@ -89,7 +102,7 @@ def _replace(
     reread: Callable[[Sequence[int]], pa.RecordBatchReader],
     slots: Sequence[int],
 ) -> int:
-    """Let the table hold the slots' rows as they are now. The temporary table `moved` has those that came or went, and their count is returned."""
+    """Let the table hold the slots' rows as they are now. How many came or went; these are in a temporary table `moved`."""
     columns = ", ".join(f'"{name}"' for name in schema.names if name != "change_seq")
     staged_to = connection.execute(f"select coalesce(max(slot_seq), 0) from {table}").fetchall()[0][0]
     wanted = [slot for slot in slots if slot <= staged_to]
@@ -97,7 +110,8 @@ def _replace(
     connection.execute("create or replace temp table fresh as from fresh_rows")
     connection.unregister("fresh_rows")
     connection.execute(
-        f"create or replace temp table kept as select {columns} from {table} where slot_seq in (select unnest(?::bigint[]))", [wanted]
+        f"create or replace temp table kept as select {columns} from {table} where slot_seq in (select unnest(?::bigint[]))",
+        [wanted],
     )
     connection.execute(
         f"""

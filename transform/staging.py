@@ -75,10 +75,10 @@ def reread_bars(
     on_slot: OnSlot | None = None,
 ) -> pa.RecordBatchReader:
     """The bars of registered slots as their records say now, slot by slot; `on_slot` is told how many of how many were read."""
-    pending = session.execute(
+    pending = session.sql(
         "select slot_seq, chain, position, next_offset, quarantine_key, topic_begun_at "
         "from landing.slot where slot_seq in (select unnest(?::bigint[])) order by slot_seq",
-        [list(slot_seqs)],
+        params=[list(slot_seqs)],
     ).to_arrow_table()
     slots = _told(pending.to_pylist(), on_slot)
     begun_at = _begun_at(session.table("landing.slot"))

@@ -5,29 +5,27 @@ from __future__ import annotations
 import csv
 import fcntl
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import takewhile
 from pathlib import Path
 
 import duckdb
 
 import dbt_project
-from ingestion.chain.slot import Chain
-from ingestion.chain.walk import find_chains, read_genesis
+from ingestion.chain.walk import find_chains
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.indicators import kernel
 from transform.marts import EVERY_SYMBOL
 from transform.months import Months
 from transform.progress import ModelProgress, note_progress
+from transform.registration import Slot, register, register_changes, slot_numbers
 from transform.restaging import TABLES as RESTAGING_TABLES
 from transform.restaging import restage
 from transform.sessions import register_calendars
 from transform.staging import OnSlot
-from transform.validation.record import ValidationRecord, walk_records
 from transform.validation.revalidation import RecordsInForce
 
 _SEEDS = Path(dbt_project.__file__).parent / "seeds"
@@ -76,8 +74,8 @@ values (?, now(), ?, ?, ?, ?, ?, ?, uuid()::varchar)
 """
 
 
-Slot = tuple[str, int]
-"""A slot by its chain's path and its position."""
+ANEW_FROM_SHARE = 0.5
+"""Where more of the staged rows than so come or go at once, every model starts anew."""
 
 
 @dataclass(frozen=True)
@@ -149,20 +147,16 @@ def begin_build(
         for chain in find_chains(storage):
             in_force = RecordsInForce(storage, chain)
             end = None if watermark is None else watermark.get(chain.path, 0)
-            new_slots += _register(connection, storage, chain, in_force, build_seq, end)
-            _register_changes(connection, chain, in_force)
+            new_slots += register(connection, storage, chain, in_force, build_seq, end)
+            register_changes(connection, chain, in_force)
             revalidations += in_force.changes
             judged_again |= {(chain.path, record.position) for record in in_force.changed}
         last = _last_build(connection)
+        moved = _read_again(connection, storage, build_seq, judged_again if revalidations != last.revalidations else set(), again)
         full_refresh_from = "int_derived_bar" if last.fingerprint not in (None, fingerprint) else None
-        moved = 0
-        if revalidations < last.revalidations:
-            full_refresh_from = "stg_bar"  # some were lost: which slots they were of is not known
-        elif again is not None or revalidations != last.revalidations:
-            slots = _slot_seqs(connection, (judged_again if revalidations != last.revalidations else set()) | (again.slots if again else set()))
-            moved = restage(connection, storage, slots, build_seq, months=again.months if again else None, on_slot=again.on_slot if again else None)
-            if moved and 2 * moved >= _one(connection, "select count(*) from stg_bar"):
-                full_refresh_from = "stg_bar"  # so much follows that all of it is quicker
+        if revalidations < last.revalidations or moved.share > ANEW_FROM_SHARE:
+            # Which slots lost revalidations were of is not known; where so much moved, all is made sooner than what follows.
+            full_refresh_from = "stg_bar"
         connection.execute(
             _NEW_BUILD,
             [
@@ -179,7 +173,7 @@ def begin_build(
         if overrides := _alert_overrides(settings):
             connection.executemany("insert into control.alert_override values (?, ?, ?, ?, ?)", overrides)
         connection.execute("commit")
-    return Build(build_seq, new_slots, full_refresh_from, moved)
+    return Build(build_seq, new_slots, full_refresh_from, moved.rows)
 
 
 def finish_build(settings: Settings, build: Build) -> int:
@@ -201,91 +195,32 @@ class _LastBuild:
     revalidations: int = 0
 
 
+@dataclass(frozen=True)
+class _Moved:
+    rows: int = 0
+    share: float = 0.0
+
+
+def _read_again(
+    connection: duckdb.DuckDBPyConnection, storage: Storage, build_seq: int, judged: set[Slot], again: ReadAgain | None
+) -> _Moved:
+    """Read the slots again that were judged again, and those that somebody asked for; how many of their rows are others now."""
+    if not judged and again is None:
+        return _Moved()
+    slots = slot_numbers(connection, judged | (again.slots if again else set()))
+    if again is None:
+        rows, staged = restage(connection, storage, slots, build_seq)
+    else:
+        rows, staged = restage(connection, storage, slots, build_seq, months=again.months, on_slot=again.on_slot)
+    return _Moved(rows, rows / staged if rows else 0.0)
+
+
 def _last_build(connection: duckdb.DuckDBPyConnection) -> _LastBuild:
     last = connection.execute(
         "select fingerprint, coalesce(revalidations, 0) from control.build "
         "where finished_at is not null order by build_seq desc limit 1"
     ).fetchone()
     return _LastBuild() if last is None else _LastBuild(*last)
-
-
-def _slot_seqs(connection: duckdb.DuckDBPyConnection, slots: Collection[Slot]) -> list[int]:
-    """Which of the slots are registered, by their numbers."""
-    chains, positions = [list(each) for each in zip(*slots, strict=True)] or ([], [])
-    found = connection.execute(
-        "select slot_seq from landing.slot semi join "
-        "(select unnest(?::varchar[]) as chain, unnest(?::bigint[]) as position) using (chain, position) order by slot_seq",
-        [chains, positions],
-    ).fetchall()
-    return [slot_seq for (slot_seq,) in found]
-
-
-def _register(
-    connection: duckdb.DuckDBPyConnection,
-    storage: Storage,
-    chain: Chain,
-    in_force: RecordsInForce,
-    build_seq: int,
-    end: int | None,
-) -> int:
-    known = _one(connection, "select max(next_offset) from landing.slot where chain = ?", [chain.path])
-    records = list(takewhile(lambda record: end is None or record.next_offset <= end, walk_records(storage, chain, known)))
-    if not records:
-        return 0
-    slot_seq = _one(connection, "select coalesce(max(slot_seq), 0) + 1 from landing.slot")
-    begun_at = _topic_begun_at(connection, storage, chain)
-    rows = [_slot_row(slot_seq + i, build_seq, chain, begun_at, in_force.of(record)) for i, record in enumerate(records)]
-    connection.executemany("insert into landing.slot values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    return len(rows)
-
-
-def _register_changes(connection: duckdb.DuckDBPyConnection, chain: Chain, in_force: RecordsInForce) -> None:
-    """Let slots that were registered before have the quarantine that a revalidation left them."""
-    positions = [record.position for record in in_force.changed]
-    if not positions:
-        return
-    registered = dict(
-        connection.execute(
-            "select position, quarantine_key from landing.slot where chain = ? and position in (select unnest(?::bigint[]))",
-            [chain.path, positions],
-        ).fetchall()
-    )
-    changes = [
-        (record.quarantine_key, record.quarantined_rows, record.validated_at, chain.path, record.position)
-        for record in in_force.changed
-        if record.position in registered and registered[record.position] != record.quarantine_key
-    ]
-    if changes:
-        update = (
-            "update landing.slot set quarantine_key = ?, quarantined_rows = ?, validated_at = ? where chain = ? and position = ?"
-        )
-        connection.executemany(update, changes)
-
-
-def _slot_row(slot_seq: int, build_seq: int, chain: Chain, begun_at: object, record: ValidationRecord) -> Sequence[object]:
-    return (
-        slot_seq,
-        build_seq,
-        chain.path,
-        record.position,
-        record.next_offset,
-        chain.slot_key(record.position),
-        record.quarantine_key,
-        begun_at,
-        record.landed_rows,
-        record.quarantined_rows,
-        record.validated_at,
-    )
-
-
-def _topic_begun_at(connection: duckdb.DuckDBPyConnection, storage: Storage, chain: Chain) -> object:
-    """One time for all partitions of an incarnation: its bars are then ordered by Kafka's timestamps alone."""
-    stored = _one(
-        connection,
-        "select min(topic_begun_at) from landing.slot where starts_with(chain, ?)",
-        [f"topic={chain.topic}/id={chain.topic_id}/"],
-    )
-    return stored or read_genesis(storage, chain).begun_at
 
 
 def _alert_overrides(settings: Settings) -> list[tuple[str, str, str, float | None, bool]]:

@@ -21,8 +21,8 @@ def bars_to_compute_again(
 ) -> pa.Table:
     """symbol, interval and ts of bars that are no more, and of those read again with what is derived of them.
 
-    `bars` is `int_bar`, `stored` `int_indicator`; the others are `control.build`, `restaged_bar` and `removed_row`. It is what builds
-    noted since the last one that finished, and since `stored` was written.
+    `bars` is `int_bar`, `stored` `int_indicator`; the others are `control.build`, `restaged_bar` and `removed_row`. It
+    is what builds noted since the last one that finished, and since `stored` was written.
     """
     again = session.sql(
         f"""
@@ -33,9 +33,11 @@ def bars_to_compute_again(
     ).to_arrow_table()
     if again.num_rows == 0:
         return again
-    reached = session.sql("select symbol, min(ts) - interval 7 day as first_ts, max(ts) as last_ts from again group by symbol").to_arrow_table()
     derived = session.sql(
         """
+        with reached as (
+            select symbol, min(ts) - interval 7 day as first_ts, max(ts) as last_ts from again group by symbol
+        )
         select symbol, interval, min(bars.ts) as ts from bars join reached using (symbol)
         where derived_from is not null and bars.ts between first_ts and last_ts
         group by symbol, interval

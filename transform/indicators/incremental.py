@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import duckdb
 import numpy as np
@@ -28,9 +29,10 @@ def changed_indicators(
 ) -> pa.Table:
     """The rows of `int_indicator` that are new or no longer hold, and those of changed bars.
 
-    `bars` is `int_bar`; `stored` is `int_indicator` as it is. A changed bar is one above the highest `change_seq` stored; `again` has
-    symbol, interval and ts of others to compute from. Each series is computed from the first of these on, to its end; where what
-    comes out is what is stored, the row stays. The rows are what computing everything anew would give, to the bit. Raises MissingStateError.
+    `bars` is `int_bar`; `stored` is `int_indicator` as it is. A changed bar is one above the highest `change_seq` stored; `again`
+    has symbol, interval and ts of others to compute from. Each series is computed from the first of these on, to its end; where
+    what comes out is what is stored, the row stays. The rows are what computing everything anew would give, to the bit. Raises
+    MissingStateError.
     """
     seen = stored.aggregate("coalesce(max(change_seq), 0)").fetchall()[0][0]
     changed = _changed_series(session, bars, seen, INDICATOR_SCHEMA.empty_table() if again is None else again)
@@ -58,9 +60,14 @@ def _others(
     if pc.all(is_news).as_py():
         return rows
     candidates = rows.append_column("is_news", is_news).append_column("place", pa.array(np.arange(rows.num_rows)))
+    return rows.take(_places(session, stored, candidates, pc.min(rows["ts"]).as_py()))
+
+
+def _places(
+    session: duckdb.DuckDBPyConnection, stored: duckdb.DuckDBPyRelation, candidates: pa.Table, since: datetime
+) -> pa.ChunkedArray:
     differs = " or ".join(f"stored.{name} is distinct from candidates.{name}" for name in _VALUES)
-    since = pc.min(rows["ts"]).as_py()
-    places = session.sql(
+    return session.sql(
         f"""
         select place from candidates
         left join (from stored where ts >= $since) as stored using (symbol, interval, ts)
@@ -68,8 +75,7 @@ def _others(
         order by place
         """,
         params={"since": since},
-    ).to_arrow_table()
-    return rows.take(places["place"])
+    ).to_arrow_table()["place"]
 
 
 def _parts(rows: pa.Table) -> Iterator[pa.Table]:
@@ -83,9 +89,7 @@ def _parts(rows: pa.Table) -> Iterator[pa.Table]:
         yield rows.filter(pa.array(part_of == part)).combine_chunks()
 
 
-def _changed_series(
-    session: duckdb.DuckDBPyConnection, bars: duckdb.DuckDBPyRelation, seen: int, again: pa.Table
-) -> pa.Table:
+def _changed_series(session: duckdb.DuckDBPyConnection, bars: duckdb.DuckDBPyRelation, seen: int, again: pa.Table) -> pa.Table:
     """series (0, 1, …), symbol, interval and first_ts, the time of the earliest bar that is another or that `again` has."""
     changed = session.sql(
         """

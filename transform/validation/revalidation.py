@@ -122,8 +122,9 @@ def revalidate(
 ) -> RevalidationOutcome:
     """Judge every validated slot again whose last rules are not the present ones; `on_rows` is told how many rows by now.
 
-    `slots`, each a chain's path and a position, are those to judge where not all are. Each batch is one object: killed at any moment, a batch is judged anew or is not, and the next call goes on. A dry one
-    writes nothing. The next build reads what changed. Raises RevalidationConflictError and ValidationError.
+    `slots`, each a chain's path and a position, are those to judge where not all are. Each batch is one object: killed at any
+    moment, a batch is judged anew or is not, and the next call goes on. A dry one writes nothing. The next build reads what
+    changed. Raises RevalidationConflictError and ValidationError.
     """
     judge, reader, outcome = Judge(settings.validation), SlotReader(storage), RevalidationOutcome()
     for chain in find_chains(storage):

@@ -10,6 +10,16 @@
 {% endmacro %}
 
 {% macro duckdb__forget_changed_rows(rows, parent) %}
+insert into {{ source('control', 'removed_row') }} (model, symbol, interval, ts, change_seq)
+select distinct '{{ rows.identifier }}', stored.symbol, stored.interval, stored.ts, {{ build_seq() }}
+from {{ rows }} as stored
+inner join {{ parent }} as changed
+    on
+        stored.symbol = changed.symbol
+        and stored.interval = changed.interval
+        and stored.ts = changed.ts
+where changed.change_seq > (select coalesce(max(change_seq), 0) from {{ rows }})
+;
 delete from {{ rows }} as stored
 using {{ parent }} as changed
 where

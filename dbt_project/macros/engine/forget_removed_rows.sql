@@ -8,6 +8,15 @@
 {% endmacro %}
 
 {% macro duckdb__forget_removed_rows(rows) %}
+insert into {{ source('control', 'removed_row') }} (model, symbol, interval, ts, change_seq)
+select distinct '{{ rows.identifier }}', stored.symbol, stored.interval, stored.ts, {{ build_seq() }}
+from {{ rows }} as stored
+inner join {{ removed_bars(rows) }} as removed
+    on
+        stored.symbol = removed.symbol
+        and stored.interval = removed.interval
+        and stored.ts = removed.ts
+;
 delete from {{ rows }} as stored
 using {{ removed_bars(rows) }} as removed
 where
