@@ -7,9 +7,9 @@ import dagster as dg
 from orchestration.assets.control import CONTROL
 from orchestration.assets.landing import LANDED_SLOT, TOPIC
 from orchestration.assets.model import model_assets
-from orchestration.assets.snapshot import published_snapshot
-from orchestration.assets.validation import validated_slot
-from orchestration.jobs import BUILD
+from orchestration.assets.snapshot import snapshot_asset
+from orchestration.assets.validation import validation_asset
+from orchestration.jobs import JOBS, schedules
 from orchestration.resources import Platform
 from orchestration.sensors import new_slots
 from tickhouse.settings import load_settings
@@ -18,10 +18,12 @@ from transform.dbt import ensure_manifest
 
 @dg.definitions
 def definitions() -> dg.Definitions:
-    models = model_assets(ensure_manifest(load_settings()))
+    settings = load_settings()
+    models = model_assets(ensure_manifest(settings), settings)
     return dg.Definitions(
-        assets=[*CONTROL, TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot],
-        jobs=[BUILD],
+        assets=[*CONTROL, TOPIC, LANDED_SLOT, validation_asset(settings), models, snapshot_asset(settings)],
+        jobs=JOBS,
+        schedules=schedules(settings),
         sensors=[new_slots],
         resources={"platform": Platform()},
         executor=dg.in_process_executor,

@@ -15,6 +15,7 @@ from transform.months import Months
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
 from transform.validation.revalidation import RevalidationOutcome, revalidate
+from transform.validation.run import ValidationOutcome
 from transform.warehouse import ReadAgain, build_lock
 
 Tell = Callable[[str, int, int | None], object]
@@ -77,18 +78,34 @@ def rebuild_months(settings: Settings, storage: Storage, months: Months, tell: T
 
 def judge_again(settings: Settings, storage: Storage, scope: Scope, tell: Tell) -> RevalidationOutcome:
     """Judge the slots again that other rules judged last. Raises ValidationBlockedError."""
-    judged = revalidate(
-        settings, storage, slots=scope.slots, on_rows=lambda rows: tell("bars that other rules judged, judged again", rows, None)
-    )
+    judged = revalidate(settings, storage, slots=scope.slots, on_rows=_judged(tell))
     if judged.blocked is not None:
         raise ValidationBlockedError(judged.blocked)
     return judged
+
+
+def revalidate_scope(settings: Settings, storage: Storage, scope: Scope, tell: Tell) -> ValidationOutcome:
+    """`judge_again` told as validation is: `slots` are those whose quarantine is another now, `quarantined` their rows that went there."""
+    judged = revalidate(settings, storage, slots=scope.slots, on_rows=_judged(tell))
+    return ValidationOutcome(
+        slots=judged.slots,
+        rows=judged.rows,
+        quarantined=judged.quarantined,
+        failures=judged.failures,
+        months=judged.months,
+        rules=judged.rules,
+        blocked=judged.blocked,
+    )
 
 
 def model_again(settings: Settings, storage: Storage, scope: Scope, tell: Tell) -> list[NodeResult]:
     """Read the slots again and build every model; hold `build_lock`. Raises DbtError."""
     again = ReadAgain(scope.slots, scope.months, lambda done, total: tell("slots, read again", done, total))
     return model(settings, storage, again=again, on_node=lambda done, total: tell("models and tests, built", done, total))
+
+
+def _judged(tell: Tell) -> Callable[[int], object]:
+    return lambda rows: tell("bars that other rules judged, judged again", rows, None)
 
 
 class _Rows:

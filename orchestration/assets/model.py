@@ -9,50 +9,89 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets, get_asset_key_for_model
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
+from orchestration.partitions import ONE_RUN, MonthEvent, asked_months, event_months, month_events, tell_in_log
 from orchestration.resources import Platform
+from tickhouse.settings import Settings
+from tickhouse.storage import Storage
 from transform import build
+from transform.backfill import model_again, scope_of
+from transform.changed_months import BY_MONTH, Changed, changed_months
 from transform.dbt import NodeResult
 from transform.warehouse import build_lock
 
-Event = dg.MaterializeResult | dg.AssetCheckResult
+Event = MonthEvent | dg.AssetCheckResult
+
+
+FULL_REFRESH_TAG = "tickhouse/full_refresh"
+"""A run that carries it computes every model anew."""
 
 
 class Translator(DagsterDbtTranslator):
-    """One name all the way: a model's asset key is its name."""
+    """One name all the way: a model's asset key is its name. Models whose rows have a time are partitioned by its month."""
+
+    def __init__(self, months: dg.PartitionsDefinition) -> None:
+        super().__init__()
+        self._months = months
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] == "source":
             return super().get_asset_key(dbt_resource_props)
         return dg.AssetKey(dbt_resource_props["name"])
 
+    def get_partitions_def(self, dbt_resource_props: Mapping[str, Any]) -> dg.PartitionsDefinition | None:
+        return self._months if dbt_resource_props["name"] in BY_MONTH else None
 
-def model_assets(manifest_path: Path) -> dg.AssetsDefinition:
+
+def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition:
     """Every seed and model of the dbt project at `manifest_path`, as one step that builds them all."""
     manifest = json.loads(manifest_path.read_text())
-    translator = Translator()
+    translator = Translator(event_months(settings))
 
-    @dbt_assets(manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models")
+    @dbt_assets(manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN)
     def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Event]:
-        settings = platform.settings()
+        settings, storage = platform.settings(), platform.storage()
         with build_lock(settings):
-            results = build.model(settings, platform.storage())
+            results = _build(context, settings, storage)
+            changed = changed_months(settings, storage)
         selected = context.selected_asset_keys | {key.asset_key for key in context.selected_asset_check_keys}
-        events = (_event(manifest, translator, dbt_models, result) for result in results)
-        yield from (event for event in events if event is not None and event.asset_key in selected)
+        for result in results:
+            for event in _events(context, manifest, translator, dbt_models, result, changed):
+                if event.asset_key in selected:
+                    yield event
 
     return dbt_models
 
 
-def _event(
-    manifest: Mapping[str, Any], translator: DagsterDbtTranslator, assets: dg.AssetsDefinition, result: NodeResult
-) -> Event | None:
-    """The node's result in Dagster's words; None for a test of no single asset."""
+def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Storage) -> list[NodeResult]:
+    """What is new, or the months that the run is for once more; everything anew where the run's job says so."""
+    months = asked_months(context)
+    if months is not None:
+        return model_again(settings, storage, scope_of(storage, months), tell_in_log(context))
+    return build.model(settings, storage, is_full_refresh=FULL_REFRESH_TAG in context.run.tags)
+
+
+def _events(
+    context: dg.AssetExecutionContext,
+    manifest: Mapping[str, Any],
+    translator: Translator,
+    assets: dg.AssetsDefinition,
+    result: NodeResult,
+    changed: Changed,
+) -> Iterator[Event]:
+    """The node's result in Dagster's words; nothing for a test of no single asset."""
     kind, _, name = result.unique_id.split(".", 2)
     if kind != "test":
-        return dg.MaterializeResult(asset_key=get_asset_key_for_model([assets], name), metadata={"seconds": result.seconds})
+        key, metadata = get_asset_key_for_model([assets], name), {"seconds": result.seconds}
+        if name in BY_MONTH:
+            yield from month_events(context, key, changed[name], metadata)
+        else:
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+        return
     check = get_asset_check_key_for_test(manifest, translator, result.unique_id, project=None)
-    if check is None:
-        return None
-    return dg.AssetCheckResult(
-        asset_key=check.asset_key, check_name=check.name, passed=result.is_success, metadata={"failures": result.failures or 0}
-    )
+    if check is not None:
+        yield dg.AssetCheckResult(
+            asset_key=check.asset_key,
+            check_name=check.name,
+            passed=result.is_success,
+            metadata={"failures": result.failures or 0},
+        )

@@ -20,6 +20,8 @@ from pydantic import (
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, Field(min_length=1)]
+Month = Annotated[str, Field(pattern=r"^[1-9]\d{3}-(0[1-9]|1[0-2])$")]
+Cron = Annotated[str, Field(pattern=r"^\S+( \S+){4}$")]
 Indicator = Literal[
     "sma_20",
     "sma_50",
@@ -254,6 +256,9 @@ class DagsterSettings(Group):
     host: Text = Field("127.0.0.1", description="Address the Dagster UI listens on.")
     port: Port = Field(3000, description="Port of the Dagster UI.")
     code_server_port: Port = Field(4266, description="Port of Dagster's code server, which workspace.yaml names.")
+    first_month: Month = Field("1900-01", description="The first event month that assets have a partition for.")
+    compact_cron: Cron = Field("15 2 * * *", description="When Dagster compacts landed slots, as cron has it, in UTC.")
+    retention_cron: Cron = Field("45 * * * *", description="When Dagster removes expired snapshots, as cron has it, in UTC.")
 
 
 class DocsSettings(Group):

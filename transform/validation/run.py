@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingestion.chain.walk import Slot, SlotReader, find_chains, walk
 from tickhouse.settings import Settings
@@ -20,12 +21,16 @@ from transform.validation.refusal import Refusal, write_refusal
 
 @dataclass
 class ValidationOutcome:
-    """What validation found. `failures` counts failing rows by rule; `blocked` says why a batch was refused."""
+    """What validation found. `failures` counts failing rows by rule; `blocked` says why a batch was refused.
+
+    `months` counts validated rows by event month, `2008-01`.
+    """
 
     slots: int = 0
     rows: int = 0
     quarantined: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    months: Counter[str] = field(default_factory=Counter)
     rules: tuple[str, ...] = ()
     blocked: str | None = None
 
@@ -85,6 +90,9 @@ def _validate(storage: Storage, judge: Judge, slots: list[Slot], tables: list[pa
     outcome.rows += judgement.rows
     outcome.quarantined += len(judgement.reasons)
     outcome.failures += judgement.failures
+    for rows in tables:
+        for each in pc.value_counts(pc.strftime(rows["ts"], "%Y-%m")):
+            outcome.months[each["values"].as_py()] += each["counts"].as_py()
 
 
 def _record(storage: Storage, rules: str, slot: Slot, rows: pa.Table, reasons: Reasons) -> None:

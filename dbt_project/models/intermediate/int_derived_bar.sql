@@ -78,6 +78,19 @@ changed as (
 
 ),
 
+newest_left as (
+
+    select landed_bar.symbol, landed_bar.interval, max(landed_bar.ts) as ts
+    from {{ ref('int_landed_bar') }} as landed_bar
+    where exists (
+        select 1
+        from removed
+        where removed.symbol = landed_bar.symbol and removed.interval = landed_bar.interval
+    )
+    group by landed_bar.symbol, landed_bar.interval
+
+),
+
 -- Besides those that a changed bar falls into, those that a later bar may have closed.
 touched as (
 
@@ -112,20 +125,11 @@ touched as (
     -- Where the newest bars are no more, bars that these had closed are open again.
     select stored.symbol, stored.interval, stored.ts
     from {{ this }} as stored
-    inner join (
-        select landed_bar.symbol, landed_bar.interval, max(landed_bar.ts) as ts
-        from {{ ref('int_landed_bar') }} as landed_bar
-        where exists (
-            select 1
-            from removed
-            where removed.symbol = landed_bar.symbol and removed.interval = landed_bar.interval
-        )
-        group by landed_bar.symbol, landed_bar.interval
-    ) as newest
+    inner join newest_left
         on
-            stored.symbol = newest.symbol
-            and stored.derived_from = newest.interval
-            and stored.ts > newest.ts - interval '16' day
+            stored.symbol = newest_left.symbol
+            and stored.derived_from = newest_left.interval
+            and stored.ts > newest_left.ts - interval '16' day
 
 ),
 

@@ -19,10 +19,10 @@ def model(dbt, session):
 
     bars = dbt.ref("int_bar")
     builds = dbt.source("control", "build")
-    restaged, removed = dbt.source("control", "restaged_bar"), dbt.source("control", "removed_row")
     change_seq = builds.aggregate("max(build_seq)").fetchall()[0][0]
     if dbt.is_incremental:
         stored = session.table(str(dbt.this))
+        restaged, removed = dbt.source("control", "restaged_bar"), dbt.source("control", "removed_row")
         again = bars_to_compute_again(session, bars, stored, builds, restaged, removed)
         return changed_indicators(session, bars, stored, change_seq, again)
     return all_indicators(session, bars, change_seq)

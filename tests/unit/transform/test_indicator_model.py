@@ -22,6 +22,7 @@ from bar_series import computed, of_closes
 
 import dbt_project
 from transform.indicators.kernel import OUTPUTS
+from transform.restaging import TABLES as RESTAGING_TABLES
 
 MODEL = runpy.run_path(str(Path(dbt_project.__file__).parent / "models_duckdb" / "intermediate" / "int_indicator.py"))["model"]
 COLUMNS = (
@@ -115,10 +116,11 @@ INT_BAR = """
 def by_model(case: str, builds: int) -> Values:
     """The model's rows of a symbol whose bars come in so many builds, beside those of another, which never moves."""
     with duckdb.connect() as session:
-        session.execute("create schema control; create table control.build (build_seq bigint)")
+        session.execute("create schema control; create table control.build (build_seq bigint, finished_at timestamptz)")
+        session.execute(RESTAGING_TABLES)
         session.execute(INT_BAR)
         for build_seq in range(1, builds + 1):
-            session.execute("insert into control.build values (?)", [build_seq])
+            session.execute("insert into control.build (build_seq) values (?)", [build_seq])
             for symbol, bars in (("OTHER", CASES["flat"]), ("A", CASES[case])):
                 landed = bars[len(bars) * (build_seq - 1) // builds : len(bars) * build_seq // builds]
                 for day, close, volume in landed:
