@@ -7,8 +7,8 @@ import dagster as dg
 from orchestration.assets.control import CONTROL
 from orchestration.assets.landing import LANDED_SLOT, TOPIC
 from orchestration.assets.model import model_assets
-from orchestration.assets.snapshot import snapshot_asset
-from orchestration.assets.validation import validation_asset
+from orchestration.assets.snapshot import published_snapshot
+from orchestration.assets.validation import validated_slot
 from orchestration.jobs import JOBS, schedules
 from orchestration.resources import Platform
 from orchestration.sensors import new_slots
@@ -21,7 +21,7 @@ def definitions() -> dg.Definitions:
     settings = load_settings()
     models = model_assets(ensure_manifest(settings), settings)
     return dg.Definitions(
-        assets=[*CONTROL, TOPIC, LANDED_SLOT, validation_asset(settings), models, snapshot_asset(settings)],
+        assets=[*CONTROL, TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot],
         jobs=JOBS,
         schedules=schedules(settings),
         sensors=[new_slots],

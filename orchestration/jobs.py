@@ -5,9 +5,10 @@ from datetime import timedelta
 import dagster as dg
 
 from ingestion.chain.compaction import ArchiveSize, compact
-from orchestration.assets.model import FULL_REFRESH_TAG
 from orchestration.resources import Platform
 from tickhouse.settings import Settings
+from transform.build import run_build
+from transform.changed_months import BY_MONTH
 from transform.publication import publish_warehouse
 from transform.snapshot.retention import remove_expired
 from transform.validation.revalidation import revalidate
@@ -17,12 +18,21 @@ BUILD = dg.define_asset_job(
     "build", selection=dg.AssetSelection.all(), description="Validate what has landed, build the models, publish."
 )
 
-FULL_REFRESH = dg.define_asset_job(
-    "full_refresh",
-    selection=dg.AssetSelection.all(),
-    tags={FULL_REFRESH_TAG: "true"},
-    description="Read every validated slot again, compute every model anew, publish.",
+BACKFILL = dg.define_asset_job(
+    "backfill",
+    selection=dg.AssetSelection.assets(*BY_MONTH),
+    description="Rebuild a range of event months from their slots, with what depends on them, and publish: one run.",
 )
+
+
+@dg.op(name="build_anew")
+def _full_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
+    run_build(platform.settings(), on_stage=context.log.info, is_full_refresh=True)
+
+
+@dg.job(description="Read every validated slot again, compute every model anew, publish.")
+def full_refresh() -> None:
+    _full_refresh()
 
 
 @dg.op(name="publish_warehouse")
@@ -80,7 +90,7 @@ def retention() -> None:
     _retention()
 
 
-JOBS = (BUILD, FULL_REFRESH, publish, revalidation, compaction, retention)
+JOBS = (BUILD, BACKFILL, full_refresh, publish, revalidation, compaction, retention)
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:

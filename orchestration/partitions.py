@@ -40,8 +40,8 @@ def month_events(
 ) -> Iterator[MonthEvent]:
     """A materialization for each month that changed, with how many rows did, and for each that the run is for; for no other.
 
-    A run is for a range of months or for none, and what really changed is any set of them: so Dagster is told of each by itself, and
-    the output that the next steps wait for makes no materialization of its own in a run that is for none.
+    A run is for a range of months or for none, and what really changed is any set of them: so Dagster is told of each by itself,
+    and the output that the next steps wait for makes no materialization of its own in a run that is for none.
     """
     asked = asked_months(context)
     yield dg.MaterializeResult(asset_key=key, metadata=metadata if asked else {NO_EVENT: True})

@@ -10,13 +10,15 @@ from ingestion.chain.walk import find_chains, walk
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.build import ValidationBlockedError, model
+from transform.changed_months import Changed, changed_months
 from transform.dbt import NodeResult
 from transform.months import Months
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
 from transform.validation.revalidation import RevalidationOutcome, revalidate
-from transform.validation.run import ValidationOutcome
 from transform.warehouse import ReadAgain, build_lock
+
+_JUDGED = "bars that other rules judged, judged again"
 
 Tell = Callable[[str, int, int | None], object]
 """Told the stage (`slots, read again`), how many are done, and of how many."""
@@ -36,11 +38,15 @@ class Scope:
 
 @dataclass(frozen=True)
 class Backfill:
-    """What a backfill came to; `manifest` is the newest snapshot, which is the one before where nothing changed."""
+    """What a backfill came to: which months of which models changed, too.
+
+    `manifest` is the newest snapshot, which is the one before where nothing changed.
+    """
 
     scope: Scope
     judged: RevalidationOutcome
     models: list[NodeResult]
+    changed: Changed
     manifest: Manifest
 
 
@@ -69,43 +75,15 @@ def rebuild_months(settings: Settings, storage: Storage, months: Months, tell: T
     RevalidationConflictError; what was published before stands.
     """
     scope = scope_of(storage, months)
-    judged = judge_again(settings, storage, scope, tell)
-    with build_lock(settings):
-        models = model_again(settings, storage, scope, tell)
-        manifest = publish_warehouse(settings, storage, _Rows(tell).add)
-    return Backfill(scope, judged, models, manifest)
-
-
-def judge_again(settings: Settings, storage: Storage, scope: Scope, tell: Tell) -> RevalidationOutcome:
-    """Judge the slots again that other rules judged last. Raises ValidationBlockedError."""
-    judged = revalidate(settings, storage, slots=scope.slots, on_rows=_judged(tell))
+    judged = revalidate(settings, storage, slots=scope.slots, on_rows=lambda rows: tell(_JUDGED, rows, None))
     if judged.blocked is not None:
         raise ValidationBlockedError(judged.blocked)
-    return judged
-
-
-def revalidate_scope(settings: Settings, storage: Storage, scope: Scope, tell: Tell) -> ValidationOutcome:
-    """`judge_again` told as validation is: `slots` are those whose quarantine is another now, `quarantined` their rows that went there."""
-    judged = revalidate(settings, storage, slots=scope.slots, on_rows=_judged(tell))
-    return ValidationOutcome(
-        slots=judged.slots,
-        rows=judged.rows,
-        quarantined=judged.quarantined,
-        failures=judged.failures,
-        months=judged.months,
-        rules=judged.rules,
-        blocked=judged.blocked,
-    )
-
-
-def model_again(settings: Settings, storage: Storage, scope: Scope, tell: Tell) -> list[NodeResult]:
-    """Read the slots again and build every model; hold `build_lock`. Raises DbtError."""
     again = ReadAgain(scope.slots, scope.months, lambda done, total: tell("slots, read again", done, total))
-    return model(settings, storage, again=again, on_node=lambda done, total: tell("models and tests, built", done, total))
-
-
-def _judged(tell: Tell) -> Callable[[int], object]:
-    return lambda rows: tell("bars that other rules judged, judged again", rows, None)
+    with build_lock(settings):
+        models = model(settings, storage, again=again, on_node=lambda done, total: tell("models and tests, built", done, total))
+        changed = changed_months(settings, storage)
+        manifest = publish_warehouse(settings, storage, _Rows(tell).add)
+    return Backfill(scope, judged, models, changed, manifest)
 
 
 class _Rows:

@@ -9,7 +9,7 @@ import duckdb
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
-from transform.marts import FCT_ALERT, FCT_DATA_QUALITY, FCT_INDICATOR, FCT_QUALITY_EVENT, MARTS
+from transform.marts import FCT_ALERT, FCT_DATA_QUALITY, FCT_INDICATOR, FCT_QUALITY_EVENT
 from transform.publication import published_build
 from transform.snapshot.manifest import latest_manifest
 from transform.warehouse import open_warehouse
@@ -48,11 +48,6 @@ def changed_months(settings: Settings, storage: Storage) -> Changed:
         since = published_build(connection, parent) or 0
         rows = {table: _changed(connection, table, since) for table in _TABLES}
     return {model: _sum(rows[table] for table in tables) for model, tables in _READ_FROM.items()}
-
-
-def published_months(changed: Changed) -> dict[str, int]:
-    """Of all published models together."""
-    return _sum(months for model, months in changed.items() if model in MARTS)
 
 
 def _changed(connection: duckdb.DuckDBPyConnection, table: str, since: int) -> dict[str, int]:

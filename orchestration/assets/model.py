@@ -14,16 +14,12 @@ from orchestration.resources import Platform
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform import build
-from transform.backfill import model_again, scope_of
+from transform.backfill import rebuild_months
 from transform.changed_months import BY_MONTH, Changed, changed_months
 from transform.dbt import NodeResult
 from transform.warehouse import build_lock
 
 Event = MonthEvent | dg.AssetCheckResult
-
-
-FULL_REFRESH_TAG = "tickhouse/full_refresh"
-"""A run that carries it computes every model anew."""
 
 
 class Translator(DagsterDbtTranslator):
@@ -49,10 +45,7 @@ def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition
 
     @dbt_assets(manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN)
     def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Event]:
-        settings, storage = platform.settings(), platform.storage()
-        with build_lock(settings):
-            results = _build(context, settings, storage)
-            changed = changed_months(settings, storage)
+        results, changed = _build(context, platform.settings(), platform.storage())
         selected = context.selected_asset_keys | {key.asset_key for key in context.selected_asset_check_keys}
         for result in results:
             for event in _events(context, manifest, translator, dbt_models, result, changed):
@@ -62,12 +55,15 @@ def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition
     return dbt_models
 
 
-def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Storage) -> list[NodeResult]:
-    """What is new, or the months that the run is for once more; everything anew where the run's job says so."""
+def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Storage) -> tuple[list[NodeResult], Changed]:
+    """Model what is new; of a run that is for months these once more, from their slots to a snapshot."""
     months = asked_months(context)
     if months is not None:
-        return model_again(settings, storage, scope_of(storage, months), tell_in_log(context))
-    return build.model(settings, storage, is_full_refresh=FULL_REFRESH_TAG in context.run.tags)
+        done = rebuild_months(settings, storage, months, tell_in_log(context))
+        context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
+        return done.models, done.changed
+    with build_lock(settings):
+        return build.model(settings, storage), changed_months(settings, storage)
 
 
 def _events(

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
@@ -101,7 +100,7 @@ class RecordsInForce:
 class RevalidationOutcome:
     """What a revalidation came to. `slots` are those whose quarantine changed; `failures` count newly quarantined rows by rule.
 
-    `rows` were judged again, `months` counts those of the slots by event month, `2008-01`. `blocked` says why a batch was refused: its slots, and all behind them, are as they were.
+    `rows` were judged again, `blocked` says why a batch was refused: its slots, and all behind them, are as they were.
     """
 
     rows: int = 0
@@ -110,8 +109,6 @@ class RevalidationOutcome:
     quarantined: int = 0
     renamed: int = 0
     failures: Counter[str] = field(default_factory=Counter)
-    months: Counter[str] = field(default_factory=Counter)
-    rules: tuple[str, ...] = ()
     blocked: str | None = None
 
 
@@ -129,8 +126,7 @@ def revalidate(
     moment, a batch is judged anew or is not, and the next call goes on. A dry one writes nothing. The next build reads what
     changed. Raises RevalidationConflictError and ValidationError.
     """
-    judge, reader = Judge(settings.validation), SlotReader(storage)
-    outcome = RevalidationOutcome(rules=judge.rules)
+    judge, reader, outcome = Judge(settings.validation), SlotReader(storage), RevalidationOutcome()
     for chain in find_chains(storage):
         in_force = RecordsInForce(storage, chain)
         number = in_force.next_number
@@ -188,7 +184,6 @@ def _judged(
     released, quarantined, changed = outcome.released, outcome.quarantined, []
     for record, rows, reasons in zip(records, tables, judgement.parts(tables), strict=True):
         if _differs(storage, record, rows, reasons, outcome):
-            outcome.months.update(pc.strftime(rows["ts"], "%Y-%m").to_pylist())
             changed.append(_changed(storage, judge.fingerprint, chain, record, rows, reasons, now, is_dry=is_dry))
     outcome.rows += judgement.rows
     outcome.slots += len(changed)
