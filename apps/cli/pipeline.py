@@ -23,9 +23,23 @@ Run it once a day, say. It needs 0.7 GB of memory for a million bars an archive.
 """
 
 
+_BACKFILL_HELP = """
+Rebuild event months: read their bars again, judge them by the present rules, and bring all that depends on them up to date.
+
+  tickhouse backfill --from 2008-01 --to 2009-12             both months included
+  tickhouse backfill --from 2008-01 --to 2009-12 --dry-run   says how much would be read again, and does nothing
+
+A month is one of the calendar, in UTC, that bars begin in. What comes out is what `tickhouse build --full-refresh` makes, to the
+bit, and costs what follows the months. Ingestors and builds may go on meanwhile. Killed at any moment it loses nothing: the next
+build finishes what was begun, and running it again does the rest.
+"""
+
+
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command(rich_help_panel=_PANEL)(build)
+    app.command(rich_help_panel=_PANEL, help=_BACKFILL_HELP)(backfill)
+    app.command(rich_help_panel=_PANEL)(publish)
     app.command(rich_help_panel=_PANEL, help=_COMPACT_HELP)(compact)
     app.command(rich_help_panel=_PANEL)(dagster)
     app.command(rich_help_panel=_PANEL)(status)
@@ -40,6 +54,30 @@ def build(
     from transform.build import run_build
 
     run_build(start(), on_stage=typer.echo, is_full_refresh=is_full_refresh)
+
+
+def backfill(
+    first: Annotated[str, typer.Option("--from", metavar="MONTH", help="The first month, such as 2008-01.")],
+    last: Annotated[str, typer.Option("--to", metavar="MONTH", help="The last month, which is included.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell how much would be read again, and do nothing.")] = False,
+) -> None:
+    """Its help is `_BACKFILL_HELP`."""
+    from apps.cli.backfilling import backfill_with_progress
+    from transform.months import Months
+
+    backfill_with_progress(start(), Months.between(first, last), is_dry=dry_run)
+
+
+def publish() -> None:
+    """Publish what the warehouse holds, again if it was published: nothing is computed."""
+    from tickhouse.storage import open_storage
+    from transform.publication import publish_warehouse
+    from transform.warehouse import build_lock
+
+    settings = start()
+    with build_lock(settings):
+        manifest = publish_warehouse(settings, open_storage(settings))
+    typer.echo(f"the newest snapshot is {manifest.number}")
 
 
 def compact(

@@ -28,8 +28,8 @@ A bar that is wrong at its source is mended there and sent again: the mended one
 _REVALIDATE_HELP = """
 Judge again, by the present rules, every bar that other rules judged.
 
-Bars that pass now leave quarantine, those that fail now go there. The next build reads all validated bars again and computes
-every model anew. Killed at any moment it loses nothing, and the next one goes on; what the present rules have judged is not
+Bars that pass now leave quarantine, those that fail now go there. The next build reads their slots again and computes what
+depends on them. Killed at any moment it loses nothing, and the next one goes on; what the present rules have judged is not
 judged again.
 
   tickhouse quarantine revalidate --dry-run    says what would move, and moves nothing

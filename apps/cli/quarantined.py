@@ -110,7 +110,7 @@ def revalidation_text(outcome: RevalidationOutcome, *, is_dry: bool) -> str:
         f"{outcome.quarantined:,} {would}newly quarantined{failures}{renamed}."
     ]
     if not is_dry and outcome.slots:
-        lines.append("The next build reads all validated bars again and computes every model anew: `tickhouse build`.")
+        lines.append("The next build reads what moved, with what depends on it: `tickhouse build`.")
     return "\n".join(lines)
 
 

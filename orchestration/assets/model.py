@@ -19,7 +19,7 @@ from transform.changed_months import BY_MONTH, Changed, changed_months
 from transform.dbt import NodeResult
 from transform.warehouse import build_lock
 
-Event = MonthEvent | dg.AssetCheckResult
+Event = MonthEvent | dg.AssetCheckEvaluation | dg.Output[None]
 
 
 class Translator(DagsterDbtTranslator):
@@ -46,11 +46,13 @@ def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition
     @dbt_assets(manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN)
     def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Event]:
         results, changed = _build(context, platform.settings(), platform.storage())
-        selected = context.selected_asset_keys | {key.asset_key for key in context.selected_asset_check_keys}
         for result in results:
-            for event in _events(context, manifest, translator, dbt_models, result, changed):
-                if event.asset_key in selected:
-                    yield event
+            if result.unique_id.startswith("test."):
+                check = get_asset_check_key_for_test(manifest, translator, result.unique_id, project=None)
+                if check is not None and check in context.selected_asset_check_keys:
+                    yield from _check_events(dbt_models, check, result)
+            elif (key := get_asset_key_for_model([dbt_models], result.unique_id.split(".", 2)[2])) in context.selected_asset_keys:
+                yield from _model_events(context, key, result, changed)
 
     return dbt_models
 
@@ -66,28 +68,25 @@ def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Stora
         return build.model(settings, storage), changed_months(settings, storage)
 
 
-def _events(
-    context: dg.AssetExecutionContext,
-    manifest: Mapping[str, Any],
-    translator: Translator,
-    assets: dg.AssetsDefinition,
-    result: NodeResult,
-    changed: Changed,
-) -> Iterator[Event]:
-    """The node's result in Dagster's words; nothing for a test of no single asset."""
-    kind, _, name = result.unique_id.split(".", 2)
-    if kind != "test":
-        key, metadata = get_asset_key_for_model([assets], name), {"seconds": result.seconds}
-        if name in BY_MONTH:
-            yield from month_events(context, key, changed[name], metadata)
-        else:
-            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
-        return
-    check = get_asset_check_key_for_test(manifest, translator, result.unique_id, project=None)
-    if check is not None:
-        yield dg.AssetCheckResult(
-            asset_key=check.asset_key,
-            check_name=check.name,
-            passed=result.is_success,
-            metadata={"failures": result.failures or 0},
-        )
+def _model_events(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, result: NodeResult, changed: Changed
+) -> Iterator[MonthEvent]:
+    """A seed's or model's result in Dagster's words, a month each where its rows have one."""
+    metadata = {"seconds": result.seconds}
+    if (months := changed.get(key.to_user_string())) is not None:
+        yield from month_events(context, key, months, metadata)
+    else:
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+
+
+def _check_events(assets: dg.AssetsDefinition, check: dg.AssetCheckKey, result: NodeResult) -> Iterator[Event]:
+    """A test's result in Dagster's words. A run of no partition can tell none of a partitioned asset as an AssetCheckResult."""
+    spec = assets.get_spec_for_check_key(check)
+    yield dg.Output(None, output_name=assets.get_output_name_for_asset_check_key(check))
+    yield dg.AssetCheckEvaluation(
+        asset_key=check.asset_key,
+        check_name=check.name,
+        passed=result.is_success,
+        metadata={"failures": result.failures or 0},
+        blocking=spec.blocking,
+    )

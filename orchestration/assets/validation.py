@@ -36,7 +36,12 @@ def validated_slot(platform: Platform) -> Iterator[dg.MaterializeResult | dg.Ass
     failures = {rule: dg.MetadataValue.int(rows) for rule, rows in outcome.failures.items()}
     if outcome.blocked is None:
         months = ", ".join(sorted(outcome.months))
-        counts = {"slots": outcome.slots, "rows": outcome.rows, "quarantined": outcome.quarantined, "event_months": months}
+        counts: dict[str, int | str] = {
+            "slots": outcome.slots,
+            "rows": outcome.rows,
+            "quarantined": outcome.quarantined,
+            "event_months": months,
+        }
         yield dg.MaterializeResult(metadata={**counts, **docs})
     yield dg.AssetCheckResult(
         check_name=BATCH_CHECK,
