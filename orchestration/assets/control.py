@@ -30,4 +30,18 @@ SESSION = dg.AssetSpec(
     description="One row per exchange and day on which it traded, or will.",
 )
 
-CONTROL = (BUILD_NUMBER, ALERT_OVERRIDE, CALENDAR, SESSION)
+RESTAGED_BAR = dg.AssetSpec(
+    ["control", "restaged_bar"],
+    group_name="control",
+    kinds={"duckdb"},
+    description="One row per bar whose messages a backfill or a revalidation had read again; empty when every model has seen it.",
+)
+
+REMOVED_ROW = dg.AssetSpec(
+    ["control", "removed_row"],
+    group_name="control",
+    kinds={"duckdb"},
+    description="One row per row that a model held and that went since the newest snapshot.",
+)
+
+CONTROL = (BUILD_NUMBER, ALERT_OVERRIDE, CALENDAR, SESSION, RESTAGED_BAR, REMOVED_ROW)
