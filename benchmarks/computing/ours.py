@@ -49,8 +49,17 @@ def warm_up() -> None:
 
 
 def count_rows(connection: duckdb.DuckDBPyConnection, table: str, change_seq: int) -> int:
-    """How many rows of a table of ours a build wrote."""
-    found = connection.execute(f"select count(*) from {table} where change_seq = ?", [change_seq]).fetchone()
+    """How many rows of a table of ours a build brought up to date: it wrote them, or computed them and found them stored."""
+    found = connection.execute(
+        f"""
+        select count(*) from {table} as stored
+        left join (
+            select symbol, interval, min(ts) as first_ts from int_bar where change_seq = $build group by symbol, interval
+        ) as changed using (symbol, interval)
+        where stored.change_seq = $build or stored.ts >= first_ts
+        """,
+        {"build": change_seq},
+    ).fetchone()
     return found[0] if found else 0
 
 
