@@ -1,9 +1,11 @@
 """Event months: what assets whose rows have a time are partitioned by, and how a run tells which of them changed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from uuid import uuid4
 
 import dagster as dg
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as NO_EVENT
+from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 
 from tickhouse.settings import Settings
 from transform.backfill import Tell
@@ -15,8 +17,6 @@ MONTHS_AHEAD = 2
 
 ONE_RUN = dg.BackfillPolicy.single_run()
 """A backfill of a range of months is one run."""
-
-MonthEvent = dg.MaterializeResult | dg.AssetMaterialization
 
 
 def event_months(settings: Settings) -> dg.MonthlyPartitionsDefinition:
@@ -37,17 +37,33 @@ def month_events(
     key: dg.AssetKey,
     changed: Mapping[str, int],
     metadata: Mapping[str, dg.MetadataValue | float | int | str],
-) -> Iterator[MonthEvent]:
+) -> Iterator[dg.MaterializeResult]:
     """A materialization for each month that changed, with how many rows did, and for each that the run is for; for no other.
 
     A run is for a range of months or for none, and what really changed is any set of them: so Dagster is told of each by itself,
     and the output that the next steps wait for makes no materialization of its own in a run that is for none.
     """
     asked = asked_months(context)
+    others = {month: rows for month, rows in changed.items() if asked is None or month not in asked}
+    tell_months(
+        context,
+        [
+            dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
+            for month, rows in others.items()
+        ],
+    )
     yield dg.MaterializeResult(asset_key=key, metadata=metadata if asked else {NO_EVENT: True})
-    for month, rows in changed.items():
-        if asked is None or month not in asked:
-            yield dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
+
+
+def tell_months(context: dg.OpExecutionContext | dg.AssetExecutionContext, months: Sequence[dg.AssetMaterialization]) -> None:
+    """Log them as the run's, stored in batches of `DAGSTER_EVENT_BATCH_SIZE` where that is set: of a history they are hundreds.
+
+    Dagster's own way, which is to yield them, stores each by itself.
+    """
+    step = context.get_step_execution_context()
+    batch = str(uuid4())
+    for number, month in enumerate(months, start=1):
+        DagsterEvent.asset_materialization(step, month, DagsterEventBatchMetadata(batch, number == len(months)))
 
 
 def tell_in_log(context: dg.AssetExecutionContext) -> Tell:

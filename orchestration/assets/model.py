@@ -9,7 +9,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets, get_asset_key_for_model
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from orchestration.partitions import ONE_RUN, MonthEvent, asked_months, event_months, month_events, tell_in_log
+from orchestration.partitions import ONE_RUN, asked_months, event_months, month_events, tell_in_log
 from orchestration.resources import Platform
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
@@ -19,7 +19,7 @@ from transform.changed_months import BY_MONTH, Changed, changed_months
 from transform.dbt import NodeResult
 from transform.warehouse import build_lock
 
-Event = MonthEvent | dg.AssetCheckEvaluation | dg.Output[None]
+Event = dg.MaterializeResult | dg.AssetCheckEvaluation | dg.Output[None]
 
 
 class Translator(DagsterDbtTranslator):
@@ -70,7 +70,7 @@ def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Stora
 
 def _model_events(
     context: dg.AssetExecutionContext, key: dg.AssetKey, result: NodeResult, changed: Changed
-) -> Iterator[MonthEvent]:
+) -> Iterator[dg.MaterializeResult]:
     """A seed's or model's result in Dagster's words, a month each where its rows have one."""
     metadata = {"seconds": result.seconds}
     if (months := changed.get(key.to_user_string())) is not None:
