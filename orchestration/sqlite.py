@@ -1,4 +1,4 @@
-"""Dagster's records in SQLite, made for runs that come once a second: three files, connections that stay open, batches that are one."""
+"""Dagster's records in SQLite, made for a run a second: three files, connections that stay open, a batch in one transaction."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as db
+from dagster._core.events import DagsterEventType
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log.schema import AssetKeyTable
+from dagster._core.storage.event_log.schema import AssetKeyTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite import consolidated_sqlite_event_log as dagsters_own
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
@@ -20,6 +21,9 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Engine
+
+_OF_ONE_ASSET = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION}
+"""Of these a batch is of one asset, as Dagster's storage on Postgres takes it to be too."""
 
 
 class Connections:
@@ -115,9 +119,15 @@ class EventLog(dagsters_own.ConsolidatedSqliteEventLogStorage):
             super().store_event(event)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        with self._one_transaction():
-            for event in events:
-                super().store_event(event)
+        with self._one_transaction() as connection:
+            if {event.dagster_event_type for event in events} <= _OF_ONE_ASSET:
+                insert = SqlEventLogStorageTable.insert().returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
+                ids = connection.scalars(insert, [self._event_to_row(event) for event in events]).all()
+                self._store_asset_event_tags(connection, events, ids)
+                self._store_asset_event(connection, events[-1], ids[-1])
+            else:
+                for event in events:
+                    super().store_event(event)
 
     def has_table(self, table_name: str) -> bool:
         if table_name not in self._tables and super().has_table(table_name):
@@ -142,11 +152,11 @@ class EventLog(dagsters_own.ConsolidatedSqliteEventLogStorage):
             yield connection
 
     @contextmanager
-    def _one_transaction(self) -> Iterator[None]:
+    def _one_transaction(self) -> Iterator[Connection]:
         with self._connect() as connection:
             self._joined.connection = connection
             try:
-                yield
+                yield connection
             finally:
                 self._joined.connection = None
 

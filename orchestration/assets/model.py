@@ -6,28 +6,35 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, dbt_assets, get_asset_key_for_model
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets, get_asset_key_for_model
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
+from orchestration.assets.description import Descriptions
+from orchestration.links import Links
 from orchestration.partitions import ONE_RUN, asked_months, event_months, month_events, tell_in_log
 from orchestration.resources import Platform
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform import build
 from transform.backfill import rebuild_months
-from transform.changed_months import BY_MONTH, Changed, changed_months
+from transform.changed_months import BY_MONTH, ModelRows, model_rows
 from transform.dbt import NodeResult
 from transform.warehouse import build_lock
 
-Event = dg.MaterializeResult | dg.AssetCheckEvaluation | dg.Output[None]
+Event = dg.MaterializeResult | dg.AssetCheckEvaluation
 
 
 class Translator(DagsterDbtTranslator):
     """One name all the way: a model's asset key is its name. Models whose rows have a time are partitioned by its month."""
 
-    def __init__(self, months: dg.PartitionsDefinition) -> None:
+    def __init__(self, months: dg.PartitionsDefinition, descriptions: Descriptions) -> None:
         super().__init__()
-        self._months = months
+        self._months, self._descriptions = months, descriptions
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = self.get_resource_props(manifest, unique_id)
+        return spec if node["resource_type"] == "source" else self._descriptions.describe(spec, node)
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] == "source":
@@ -41,52 +48,53 @@ class Translator(DagsterDbtTranslator):
 def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition:
     """Every seed and model of the dbt project at `manifest_path`, as one step that builds them all."""
     manifest = json.loads(manifest_path.read_text())
-    translator = Translator(event_months(settings))
+    translator = Translator(event_months(settings), Descriptions(manifest, Links(settings)))
 
     @dbt_assets(manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN)
     def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Event]:
-        results, changed = _build(context, platform.settings(), platform.storage())
+        results, rows = _build(context, platform.settings(), platform.storage())
         for result in results:
             if result.unique_id.startswith("test."):
                 check = get_asset_check_key_for_test(manifest, translator, result.unique_id, project=None)
                 if check is not None and check in context.selected_asset_check_keys:
-                    yield from _check_events(dbt_models, check, result)
+                    yield _check_event(dbt_models, check, result)
             elif (key := get_asset_key_for_model([dbt_models], result.unique_id.split(".", 2)[2])) in context.selected_asset_keys:
-                yield from _model_events(context, key, result, changed)
+                yield from _model_events(context, key, result, rows)
 
     return dbt_models
 
 
-def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Storage) -> tuple[list[NodeResult], Changed]:
+def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Storage) -> tuple[list[NodeResult], ModelRows]:
     """Model what is new; of a run that is for months these once more, from their slots to a snapshot."""
     months = asked_months(context)
     if months is not None:
         done = rebuild_months(settings, storage, months, tell_in_log(context))
         context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
-        return done.models, done.changed
+        return done.models, done.rows
     with build_lock(settings):
-        return build.model(settings, storage), changed_months(settings, storage)
+        return build.model(settings, storage), model_rows(settings, storage)
 
 
 def _model_events(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, result: NodeResult, changed: Changed
+    context: dg.AssetExecutionContext, key: dg.AssetKey, result: NodeResult, rows: ModelRows
 ) -> Iterator[dg.MaterializeResult]:
     """A seed's or model's result in Dagster's words, a month each where its rows have one."""
-    metadata = {"seconds": result.seconds}
-    if (months := changed.get(key.to_user_string())) is not None:
-        yield from month_events(context, key, months, metadata)
+    metadata: dict[str, float | int] = {"seconds": result.seconds}
+    if (months := rows.changed.get(name := key.to_user_string())) is not None:
+        yield from month_events(context, key, months, {**metadata, "dagster/row_count": rows.total[name]})
     else:
         yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
 
-def _check_events(assets: dg.AssetsDefinition, check: dg.AssetCheckKey, result: NodeResult) -> Iterator[Event]:
-    """A test's result in Dagster's words. A run of no partition can tell none of a partitioned asset as an AssetCheckResult."""
-    spec = assets.get_spec_for_check_key(check)
-    yield dg.Output(None, output_name=assets.get_output_name_for_asset_check_key(check))
-    yield dg.AssetCheckEvaluation(
+def _check_event(assets: dg.AssetsDefinition, check: dg.AssetCheckKey, result: NodeResult) -> dg.AssetCheckEvaluation:
+    """A test's result in Dagster's words, without the step's output: nobody waits for that, and it would be an event more.
+
+    A run of no partition can tell none of a partitioned asset as an AssetCheckResult.
+    """
+    return dg.AssetCheckEvaluation(
         asset_key=check.asset_key,
         check_name=check.name,
         passed=result.is_success,
         metadata={"failures": result.failures or 0},
-        blocking=spec.blocking,
+        blocking=assets.get_spec_for_check_key(check).blocking,
     )

@@ -241,14 +241,29 @@ class SnapshotSettings(Group):
     retention_seconds: PositiveFloat = Field(3600.0, description="A snapshot that is no longer the newest is kept this long.")
 
 
-class ApiSettings(Group):
+class WebSettings(Group):
+    """Of what people open in a browser; `url` is for links."""
+
+    host: Text
+    port: Port
+    url: Text | None
+
+    @property
+    def public_url(self) -> str:
+        """Where people reach it, without a slash at the end."""
+        return (self.url or f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}").rstrip("/")
+
+
+class ApiSettings(WebSettings):
     host: Text = Field("127.0.0.1", description="Address the API listens on.")
     port: Port = Field(8000, description="Port of the API.")
+    url: Text | None = Field(None, description="Where people reach it from elsewhere, for links; unset: at host and port.")
 
 
-class PagesSettings(Group):
+class PagesSettings(WebSettings):
     host: Text = Field("127.0.0.1", description="Address the pages listen on.")
     port: Port = Field(8501, description="Port of the pages.")
+    url: Text | None = Field(None, description="Where people reach them from elsewhere, for links; unset: at host and port.")
     refresh_seconds: PositiveFloat = Field(2.0, description="How often an open page looks for a new snapshot.")
 
 
@@ -261,7 +276,7 @@ class DagsterSettings(Group):
     retention_cron: Cron = Field("45 * * * *", description="When Dagster removes expired snapshots, as cron has it, in UTC.")
 
 
-class DocsSettings(Group):
+class DocsSettings(WebSettings):
     host: Text = Field("127.0.0.1", description="Address that dbt docs and Data Docs are served on.")
     port: Port = Field(8080, description="Their port.")
     url: Text | None = Field(None, description="Where people reach them from elsewhere, for links; unset: at host and port.")
@@ -269,8 +284,7 @@ class DocsSettings(Group):
     @property
     def validation_url(self) -> str:
         """Where Data Docs are."""
-        base = self.url or f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
-        return f"{base.rstrip('/')}/validation/"
+        return f"{self.public_url}/validation/"
 
 
 class LoggingSettings(Group):
