@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 
 from orchestration.assets.control import CONTROL
 from orchestration.assets.landing import LANDED_SLOT, TOPIC
 from orchestration.assets.model import model_assets
 from orchestration.assets.snapshot import published_snapshot
+from orchestration.assets.upkeep import archived_slot, dbt_docs
 from orchestration.assets.validation import validated_slot
 from orchestration.jobs import JOBS, schedules
+from orchestration.links import Links
+from orchestration.observation import observation_sensors
 from orchestration.resources import Platform
 from orchestration.sensors import new_slots
 from tickhouse.settings import load_settings
@@ -20,11 +25,12 @@ from transform.dbt import ensure_manifest
 def definitions() -> dg.Definitions:
     settings = load_settings()
     models = model_assets(ensure_manifest(settings), settings)
+    assets: list[Any] = [*CONTROL, TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot, archived_slot, dbt_docs]
     return dg.Definitions(
-        assets=[*CONTROL, TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot],
+        assets=dg.map_asset_specs(Links(settings).attach, assets),
         jobs=JOBS,
         schedules=schedules(settings),
-        sensors=[new_slots],
+        sensors=[new_slots, *observation_sensors(settings)],
         resources={"platform": Platform()},
         executor=dg.in_process_executor,
     )

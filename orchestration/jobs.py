@@ -1,21 +1,26 @@
 """The jobs people, sensors and schedules start."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from ingestion.chain.compaction import ArchiveSize, compact
+from orchestration.assets.snapshot import figures
+from orchestration.assets.upkeep import archived_slot, dbt_docs
+from orchestration.partitions import log_materializations
+from orchestration.records import Kept, remove_old_records
 from orchestration.resources import Platform
 from tickhouse.settings import Settings
-from transform.build import run_build
 from transform.changed_months import BY_MONTH
 from transform.publication import publish_warehouse
+from transform.refresh import refresh
 from transform.snapshot.retention import remove_expired
 from transform.validation.revalidation import revalidate
 from transform.warehouse import build_lock
 
 BUILD = dg.define_asset_job(
-    "build", selection=dg.AssetSelection.all(), description="Validate what has landed, build the models, publish."
+    "build",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("upkeep"),
+    description="Validate what has landed, build the models, publish.",
 )
 
 BACKFILL = dg.define_asset_job(
@@ -24,10 +29,23 @@ BACKFILL = dg.define_asset_job(
     description="Rebuild a range of event months from their slots, with what depends on them, and publish: one run.",
 )
 
+COMPACT = dg.define_asset_job(
+    "compact",
+    selection=dg.AssetSelection.assets(archived_slot),
+    description="Merge landed slots into archives, as many as fill one.",
+)
+
+DOCUMENT = dg.define_asset_job(
+    "document", selection=dg.AssetSelection.assets(dbt_docs), description="Write the documentation of the dbt models anew."
+)
+
 
 @dg.op(name="build_anew")
 def _full_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
-    run_build(platform.settings(), on_stage=context.log.info, is_full_refresh=True)
+    done = refresh(platform.settings(), platform.storage())
+    for name, months in done.rows.changed.items():
+        log_materializations(context, dg.AssetKey(name), months, {"dagster/row_count": done.rows.total[name]})
+    context.log_event(dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest)))
 
 
 @dg.job(description="Read every validated slot again, compute every model anew, publish.")
@@ -39,7 +57,7 @@ def full_refresh() -> None:
 def _publish(context: dg.OpExecutionContext, platform: Platform) -> None:
     with build_lock(settings := platform.settings()):
         manifest = publish_warehouse(settings, platform.storage())
-    context.log.info(f"the newest snapshot is {manifest.number}")
+    context.log_event(dg.AssetMaterialization("published_snapshot", metadata=figures(manifest)))
 
 
 @dg.op(name="revalidate_slots")
@@ -51,14 +69,6 @@ def _revalidate(context: dg.OpExecutionContext, platform: Platform) -> None:
         f"judged {outcome.rows:,} bars again: {outcome.released:,} released, {outcome.quarantined:,} newly quarantined; "
         "the next build reads what moved"
     )
-
-
-@dg.op(name="compact_chains")
-def _compact(context: dg.OpExecutionContext, platform: Platform) -> None:
-    made = compact(
-        platform.storage(), ArchiveSize(), lambda archived: context.log.info(f"archived {archived.record.slots:,} slots")
-    )
-    context.log.info(f"archives made: {len(made):,}")
 
 
 @dg.op(name="remove_expired_snapshots")
@@ -80,23 +90,36 @@ def revalidation() -> None:
     _revalidate()
 
 
-@dg.job(name="compact", description="Merge landed slots into archives, as many as fill one.")
-def compaction() -> None:
-    _compact()
-
-
 @dg.job(description="Remove snapshots that were succeeded longer ago than `snapshot.retention_seconds`.")
 def retention() -> None:
     _retention()
 
 
-JOBS = (BUILD, BACKFILL, full_refresh, publish, revalidation, compaction, retention)
+@dg.op(name="remove_old_run_records")
+def _run_retention(context: dg.OpExecutionContext, platform: Platform) -> None:
+    chosen = platform.settings().dagster
+    kept = Kept(timedelta(hours=chosen.run_retention_hours), chosen.run_retention_runs)
+    context.log.info(f"removed: {remove_old_records(context.instance, kept, datetime.now(UTC))}")
+
+
+@dg.job(description="Remove records of runs that ended, by `dagster.run_retention_hours` and `dagster.run_retention_runs`.")
+def run_retention() -> None:
+    _run_retention()
+
+
+JOBS = (BUILD, BACKFILL, COMPACT, DOCUMENT, full_refresh, publish, revalidation, retention, run_retention)
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """What runs by the clock, in UTC, from the start."""
     running = dg.DefaultScheduleStatus.RUNNING
+    chosen = settings.dagster
     return [
         dg.ScheduleDefinition(job=job, cron_schedule=cron, execution_timezone="UTC", default_status=running)
-        for job, cron in ((compaction, settings.dagster.compact_cron), (retention, settings.dagster.retention_cron))
+        for job, cron in (
+            (COMPACT, chosen.compact_cron),
+            (DOCUMENT, chosen.docs_cron),
+            (retention, chosen.retention_cron),
+            (run_retention, chosen.run_retention_cron),
+        )
     ]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import dagster as dg
+
 from tickhouse.settings import Settings
 
 
@@ -26,3 +28,12 @@ class Links:
         if not exposure["url"]:
             return None
         return f"{self._pages if exposure['type'] == 'dashboard' else self._api}{urlsplit(exposure['url']).path}"
+
+    def attach(self, spec: dg.AssetSpec) -> dg.AssetSpec:
+        """The asset with its own links; a model has them from its description."""
+        own = {
+            "validated_slot": {"data_docs": self.data_docs},
+            "published_snapshot": {"pages": self._pages, "api": f"{self._api}/docs"},
+            "dbt_docs": {"dbt_docs": self.docs},
+        }.get(spec.key.to_user_string(), {})
+        return spec.merge_attributes(metadata={name: dg.MetadataValue.url(url) for name, url in own.items()}) if own else spec

@@ -1,6 +1,6 @@
 """Event months: what assets whose rows have a time are partitioned by, and how a run tells which of them changed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 import dagster as dg
@@ -14,6 +14,8 @@ from transform.months import Months
 MONTH = "%Y-%m"
 MONTHS_AHEAD = 2
 """The month that is, and the next: what is after that is quarantined, for no message comes before its bar begins."""
+
+Metadata = Mapping[str, dg.MetadataValue | float | int | str]
 
 ONE_RUN = dg.BackfillPolicy.single_run()
 """A backfill of a range of months is one run."""
@@ -33,10 +35,7 @@ def asked_months(context: dg.AssetExecutionContext) -> Months | None:
 
 
 def month_events(
-    context: dg.AssetExecutionContext,
-    key: dg.AssetKey,
-    changed: Mapping[str, int],
-    metadata: Mapping[str, dg.MetadataValue | float | int | str],
+    context: dg.AssetExecutionContext, key: dg.AssetKey, changed: Mapping[str, int], metadata: Metadata
 ) -> Iterator[dg.MaterializeResult]:
     """A materialization for each month that changed, with how many rows did, and for each that the run is for; for no other.
 
@@ -45,25 +44,22 @@ def month_events(
     """
     asked = asked_months(context)
     others = {month: rows for month, rows in changed.items() if asked is None or month not in asked}
-    tell_months(
-        context,
-        [
-            dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
-            for month, rows in others.items()
-        ],
-    )
+    log_materializations(context, key, others, metadata)
     yield dg.MaterializeResult(asset_key=key, metadata=metadata if asked else {NO_EVENT: True})
 
 
-def tell_months(context: dg.OpExecutionContext | dg.AssetExecutionContext, months: Sequence[dg.AssetMaterialization]) -> None:
-    """Log them as the run's, stored in batches of `DAGSTER_EVENT_BATCH_SIZE` where that is set: of a history they are hundreds.
+def log_materializations(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext, key: dg.AssetKey, months: Mapping[str, int], metadata: Metadata
+) -> None:
+    """Log one for each month, stored in batches of `DAGSTER_EVENT_BATCH_SIZE` where that is set: of a history they are hundreds.
 
     Dagster's own way, which is to yield them, stores each by itself.
     """
     step = context.get_step_execution_context()
     batch = str(uuid4())
-    for number, month in enumerate(months, start=1):
-        DagsterEvent.asset_materialization(step, month, DagsterEventBatchMetadata(batch, number == len(months)))
+    for number, (month, rows) in enumerate(months.items(), start=1):
+        event = dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
+        DagsterEvent.asset_materialization(step, event, DagsterEventBatchMetadata(batch, number == len(months)))
 
 
 def tell_in_log(context: dg.AssetExecutionContext) -> Tell:

@@ -40,6 +40,12 @@ class Connections:
         with self._here().connect() as connection, connection.begin():
             yield connection
 
+    @contextmanager
+    def bare(self) -> Iterator[Connection]:
+        """A connection for what is no transaction."""
+        with self._here().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+
     def close(self) -> None:
         if self._engine is not None and self._process == os.getpid():
             self._engine.dispose()
@@ -129,6 +135,11 @@ class EventLog(dagsters_own.ConsolidatedSqliteEventLogStorage):
                 for event in events:
                     super().store_event(event)
 
+    def give_back(self) -> None:
+        """Return the room of what was deleted to the disk."""
+        with self._connections.bare() as connection:
+            connection.exec_driver_sql("pragma incremental_vacuum").fetchall()
+
     def has_table(self, table_name: str) -> bool:
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
@@ -139,6 +150,10 @@ class EventLog(dagsters_own.ConsolidatedSqliteEventLogStorage):
         self._connections.close()
 
     def _init_db(self) -> None:
+        os.makedirs(self._base_dir, exist_ok=True)
+        with self._connections.bare() as connection:  # what decides how a file gives room back is settled before its first table
+            connection.exec_driver_sql("pragma auto_vacuum = incremental")
+            connection.exec_driver_sql("vacuum")
         super()._init_db()
         with self._connect() as connection:  # Dagster's own stamps the file in a transaction that it does not commit
             stamp_alembic_rev(get_alembic_config(dagsters_own.__file__), connection)
@@ -178,7 +193,7 @@ class Storage(DagsterSqliteStorage):
         history = os.path.join(base_dir, "history")
         self.base_dir = base_dir
         self._run_storage = RunStorage.from_local(history)
-        self._event_log_storage = EventLog(history)
+        self._event_log_storage = EventLog(history)  # type: ignore[assignment]
         self._schedule_storage = ScheduleStorage.from_local(os.path.join(base_dir, "schedules"))
         self._inst_data = inst_data
         super(DagsterSqliteStorage, self).__init__()

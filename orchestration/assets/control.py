@@ -2,9 +2,12 @@
 
 import dagster as dg
 
+from orchestration.teams import DATA_PLATFORM
+
 BUILD_NUMBER = dg.AssetSpec(
     ["control", "build"],
     group_name="control",
+    owners=[DATA_PLATFORM],
     kinds={"duckdb"},
     description="One row per build: its number, which every changed row carries, and the indicators it computes.",
 )
@@ -12,6 +15,7 @@ BUILD_NUMBER = dg.AssetSpec(
 ALERT_OVERRIDE = dg.AssetSpec(
     ["control", "alert_override"],
     group_name="control",
+    owners=[DATA_PLATFORM],
     kinds={"duckdb"},
     description="What settings say of alert rules; it overrides the seed.",
 )
@@ -19,6 +23,7 @@ ALERT_OVERRIDE = dg.AssetSpec(
 CALENDAR = dg.AssetSpec(
     ["control", "calendar"],
     group_name="control",
+    owners=[DATA_PLATFORM],
     kinds={"duckdb"},
     description="One row per exchange whose calendar is known: from when to when, and the build that looked.",
 )
@@ -26,6 +31,7 @@ CALENDAR = dg.AssetSpec(
 SESSION = dg.AssetSpec(
     ["control", "session"],
     group_name="control",
+    owners=[DATA_PLATFORM],
     kinds={"duckdb"},
     description="One row per exchange and day on which it traded, or will.",
 )
@@ -33,6 +39,7 @@ SESSION = dg.AssetSpec(
 RESTAGED_BAR = dg.AssetSpec(
     ["control", "restaged_bar"],
     group_name="control",
+    owners=[DATA_PLATFORM],
     kinds={"duckdb"},
     description="One row per bar whose messages a backfill or a revalidation had read again; empty when every model has seen it.",
 )
@@ -40,6 +47,7 @@ RESTAGED_BAR = dg.AssetSpec(
 REMOVED_ROW = dg.AssetSpec(
     ["control", "removed_row"],
     group_name="control",
+    owners=[DATA_PLATFORM],
     kinds={"duckdb"},
     description="One row per row that a model held and that went since the newest snapshot.",
 )

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration.links import Links
+from orchestration.teams import team
 
 Properties = Mapping[str, Any]
 
@@ -29,7 +30,7 @@ class Descriptions:
         return spec.replace_attributes(
             description=node["description"].strip(),
             group_name="rules" if materialized == "seed" else node["fqn"][1],
-            owners=[owner(self._owners[node["group"]])],
+            owners=[team(self._owners[node["group"]])],
             kinds={"dbt", "duckdb", *made_with},
             metadata={**spec.metadata, "dagster/column_schema": self._columns(node), **self._links_of(node)},
         )
@@ -48,11 +49,6 @@ class Descriptions:
             "dbt_docs": dg.MetadataValue.url(self._links.model_docs(node["resource_type"], node["unique_id"])),
             **{label.lower().replace(" ", "_"): dg.MetadataValue.url(url) for label, url in shown if url},
         }
-
-
-def owner(name: str) -> str:
-    """A team as Dagster writes it."""
-    return f"team:{name.lower().replace(' ', '-')}"
 
 
 def _column_types(nodes: Iterable[Properties]) -> dict[str, str]:

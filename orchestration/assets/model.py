@@ -10,6 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets, get_asset_
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from orchestration.assets.description import Descriptions
+from orchestration.assets.snapshot import figures
 from orchestration.links import Links
 from orchestration.partitions import ONE_RUN, asked_months, event_months, month_events, tell_in_log
 from orchestration.resources import Platform
@@ -70,6 +71,7 @@ def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Stora
     if months is not None:
         done = rebuild_months(settings, storage, months, tell_in_log(context))
         context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
+        context.log_event(dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest)))
         return done.models, done.rows
     with build_lock(settings):
         return build.model(settings, storage), model_rows(settings, storage)

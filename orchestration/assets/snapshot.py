@@ -3,6 +3,7 @@
 import dagster as dg
 
 from orchestration.resources import Platform
+from orchestration.teams import DATA_PLATFORM
 from transform.marts import MARTS
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
@@ -12,6 +13,7 @@ from transform.warehouse import build_lock
 @dg.asset(
     deps=list(MARTS),
     group_name="serving",
+    owners=[DATA_PLATFORM],
     kinds={"parquet"},
     description="The newest published snapshot: immutable Parquet files and the manifest that names them.",
 )

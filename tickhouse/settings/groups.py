@@ -274,6 +274,19 @@ class DagsterSettings(Group):
     first_month: Month = Field("1900-01", description="The first event month that assets have a partition for.")
     compact_cron: Cron = Field("15 2 * * *", description="When Dagster compacts landed slots, as cron has it, in UTC.")
     retention_cron: Cron = Field("45 * * * *", description="When Dagster removes expired snapshots, as cron has it, in UTC.")
+    docs_cron: Cron = Field(
+        "30 3 * * *", description="When Dagster writes the models' documentation anew, as cron has it, in UTC."
+    )
+    observe_seconds: PositiveInt = Field(30, description="How often Dagster looks at the topic and at the landing.")
+    run_retention_cron: Cron = Field("*/10 * * * *", description="When Dagster removes old run records, as cron has it, in UTC.")
+    run_retention_hours: PositiveFloat = Field(72.0, description="Records of runs that ended are kept this long,")
+    run_retention_runs: PositiveInt = Field(1000, description="and so many at most; the newest of each job stays in any case.")
+    postgres_url_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$"), AfterValidator(_refuse_our_prefix)] | None = Field(
+        None,
+        description="The variable of the environment that holds the address of a Postgres database for Dagster's records; unset: "
+        "SQLite below `data_dir`.",
+    )
+    read_only: bool = Field(False, description="Dagster's UI shows everything and changes nothing: no run can be started there.")
 
 
 class DocsSettings(WebSettings):
