@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import dagster as dg
 
 from orchestration.assets.control import CONTROL
@@ -13,11 +15,17 @@ from orchestration.jobs import JOBS, schedules
 from orchestration.resources import Platform
 from orchestration.sensors import new_slots
 from tickhouse.settings import load_settings
-from transform.dbt import ensure_manifest
+from transform.parsed_project import ensure_manifest
 
 
 @dg.definitions
 def definitions() -> dg.Definitions:
+    return loaded_definitions()
+
+
+@cache
+def loaded_definitions() -> dg.Definitions:
+    """The process' one set of definitions: a run that is forked from a warm process has them from it."""
     settings = load_settings()
     models = model_assets(ensure_manifest(settings), settings)
     return dg.Definitions(

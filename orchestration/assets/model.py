@@ -2,21 +2,22 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, dbt_assets, get_asset_key_for_model
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from orchestration.partitions import ONE_RUN, MonthEvent, asked_months, event_months, month_events, tell_in_log
+from orchestration.partitions import NO_EVENT, ONE_RUN, MonthEvent, asked_months, event_months, month_events, tell_in_log
 from orchestration.resources import Platform
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform import build
 from transform.backfill import rebuild_months
 from transform.changed_months import BY_MONTH, Changed, changed_months
-from transform.dbt import NodeResult
+from transform.modelling import NodeResult
 from transform.warehouse import build_lock
 
 Event = MonthEvent | dg.AssetCheckEvaluation | dg.Output[None]
@@ -46,13 +47,15 @@ def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition
     @dbt_assets(manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN)
     def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Event]:
         results, changed = _build(context, platform.settings(), platform.storage())
+        seconds = {result.unique_id.rpartition(".")[2]: result.seconds for result in results}
+        for key in _in_order(dbt_models):
+            if key in context.selected_asset_keys:
+                yield from _model_events(context, key, seconds.get(key.to_user_string()), changed)
         for result in results:
             if result.unique_id.startswith("test."):
                 check = get_asset_check_key_for_test(manifest, translator, result.unique_id, project=None)
                 if check is not None and check in context.selected_asset_check_keys:
                     yield from _check_events(dbt_models, check, result)
-            elif (key := get_asset_key_for_model([dbt_models], result.unique_id.split(".", 2)[2])) in context.selected_asset_keys:
-                yield from _model_events(context, key, result, changed)
 
     return dbt_models
 
@@ -68,15 +71,23 @@ def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Stora
         return build.model(settings, storage), changed_months(settings, storage)
 
 
+def _in_order(assets: dg.AssetsDefinition) -> Iterator[dg.AssetKey]:
+    """Seeds and models, each after what it depends on, as Dagster wants to hear of them."""
+    yield from TopologicalSorter({spec.key: [dep.asset_key for dep in spec.deps] for spec in assets.specs}).static_order()
+
+
 def _model_events(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, result: NodeResult, changed: Changed
+    context: dg.AssetExecutionContext, key: dg.AssetKey, seconds: float | None, changed: Changed
 ) -> Iterator[MonthEvent]:
-    """A seed's or model's result in Dagster's words, a month each where its rows have one."""
-    metadata = {"seconds": result.seconds}
+    """A seed's or model's result in Dagster's words, a month each where its rows have one; it took `seconds`, None if it was not built.
+
+    Views and seeds that a build of new bars leaves as they are have no event, but for the months in which a view shows other rows.
+    """
+    metadata = {} if seconds is None else {"seconds": seconds}
     if (months := changed.get(key.to_user_string())) is not None:
         yield from month_events(context, key, months, metadata)
     else:
-        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata or {NO_EVENT: True})
 
 
 def _check_events(assets: dg.AssetsDefinition, check: dg.AssetCheckKey, result: NodeResult) -> Iterator[Event]:
