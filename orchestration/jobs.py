@@ -15,7 +15,9 @@ from transform.validation.revalidation import revalidate
 from transform.warehouse import build_lock
 
 BUILD = dg.define_asset_job(
-    "build", selection=dg.AssetSelection.all(), description="Validate what has landed, build the models, publish."
+    "build",
+    selection=dg.AssetSelection.assets("published_snapshot").upstream(),
+    description="Validate what has landed, build the models, publish.",
 )
 
 BACKFILL = dg.define_asset_job(

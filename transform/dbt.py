@@ -101,12 +101,6 @@ def running_settings() -> Settings:
     return _running if _running is not None else load_settings()
 
 
-def failure_text(results: Sequence[NodeResult]) -> str | None:
-    """One line a failure; None when all is well."""
-    failed = [result for result in results if not result.is_success]
-    return "\n".join(f"{result.unique_id}: {result.status}: {result.message}" for result in failed) or None
-
-
 @contextmanager
 def _running_with(settings: Settings) -> Iterator[None]:
     global _running  # dbt calls Python models with nothing of ours in their arguments
@@ -138,11 +132,3 @@ tickhouse:
       threads: 1
       settings: {{TimeZone: UTC}}
 """
-
-
-def _node_results(result: dbtRunnerResult) -> list[NodeResult]:
-    ran: Any = result.result
-    return [
-        NodeResult(item.node.unique_id, str(item.status), item.execution_time, item.failures, item.message)
-        for item in ran.results
-    ]

@@ -93,8 +93,8 @@ class ReadAgain:
 class Build:
     """A build that has begun: its number, how many slots it registered, and from which model on models start anew, if any.
 
-    `moved_rows` of slots that were staged before are others now. `is_quick` says that the dbt project is that of the build before:
-    seeds and views are as they are to be.
+    `moved_rows` of slots that were staged before are others now. `is_quick` says that the dbt project is that of the build
+    before: seeds and views are as they are to be.
     """
 
     build_seq: int

@@ -79,9 +79,9 @@ def _in_order(assets: dg.AssetsDefinition) -> Iterator[dg.AssetKey]:
 def _model_events(
     context: dg.AssetExecutionContext, key: dg.AssetKey, seconds: float | None, changed: Changed
 ) -> Iterator[MonthEvent]:
-    """A seed's or model's result in Dagster's words, a month each where its rows have one; it took `seconds`, None if it was not built.
+    """A seed or model in Dagster's words, a month each where its rows have one; `seconds` is None of one that was not built.
 
-    Views and seeds that a build of new bars leaves as they are have no event, but for the months in which a view shows other rows.
+    Views and seeds that a build of new bars leaves as they are have no event, but for months in which a view shows other rows.
     """
     metadata = {} if seconds is None else {"seconds": seconds}
     if (months := changed.get(key.to_user_string())) is not None:

@@ -11,8 +11,8 @@ from lake import Lake, bar
 from tickhouse.settings import Settings
 from transform.build import run_build
 from transform.dbt import check_freshness, generate_docs, run_dbt
-from transform.parsed_project import ensure_manifest
 from transform.marts import MARTS
+from transform.parsed_project import ensure_manifest
 from transform.warehouse import build_lock, open_warehouse
 
 ROOT = Path(__file__).parents[2]
