@@ -78,7 +78,7 @@ def send(settings: Settings, feed: pa.Table, at: int, count: int, rate: float | 
 
 
 def figures_of(prefix: str, times: Times) -> dict[str, float]:
-    figures = {}
+    figures: dict[str, float] = {}
     for name, values in (
         ("landed → published", times.landed_to_published),
         ("produced → API", times.produced_to_answered),

@@ -14,9 +14,12 @@ from transform.snapshot.retention import remove_expired
 from transform.validation.revalidation import revalidate
 from transform.warehouse import build_lock
 
+_TO_THE_SNAPSHOT = dg.AssetSelection.assets("published_snapshot").upstream()
+
 BUILD = dg.define_asset_job(
     "build",
-    selection=dg.AssetSelection.assets("published_snapshot").upstream(),
+    # Of checks those that gate; the models' own are dbt's tests, which dbt runs, and tells of, with the models.
+    selection=_TO_THE_SNAPSHOT.without_checks() | dg.AssetSelection.checks_for_assets("validated_slot"),
     description="Validate what has landed, build the models, publish.",
 )
 

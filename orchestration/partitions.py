@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as NO_EVENT
 
+from orchestration.telling import tell
 from tickhouse.settings import Settings
 from transform.backfill import Tell
 from transform.months import Months
@@ -15,8 +16,6 @@ MONTHS_AHEAD = 2
 
 ONE_RUN = dg.BackfillPolicy.single_run()
 """A backfill of a range of months is one run."""
-
-MonthEvent = dg.MaterializeResult | dg.AssetMaterialization
 
 
 def event_months(settings: Settings) -> dg.MonthlyPartitionsDefinition:
@@ -37,17 +36,22 @@ def month_events(
     key: dg.AssetKey,
     changed: Mapping[str, int],
     metadata: Mapping[str, dg.MetadataValue | float | int | str],
-) -> Iterator[MonthEvent]:
+) -> Iterator[dg.MaterializeResult]:
     """A materialization for each month that changed, with how many rows did, and for each that the run is for; for no other.
 
     A run is for a range of months or for none, and what really changed is any set of them: so Dagster is told of each by itself,
     and the output that the next steps wait for makes no materialization of its own in a run that is for none.
     """
     asked = asked_months(context)
+    others = {month: rows for month, rows in changed.items() if asked is None or month not in asked}
+    tell(
+        context,
+        [
+            dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
+            for month, rows in others.items()
+        ],
+    )
     yield dg.MaterializeResult(asset_key=key, metadata=metadata if asked else {NO_EVENT: True})
-    for month, rows in changed.items():
-        if asked is None or month not in asked:
-            yield dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
 
 
 def tell_in_log(context: dg.AssetExecutionContext) -> Tell:

@@ -27,6 +27,9 @@ class DagsterProcess:
     """Whether the others go on without it, until it is started again."""
 
 
+EVENT_BATCH_SIZE = "500"
+"""So many events that belong together are stored at once."""
+
 WARM_ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
@@ -41,6 +44,7 @@ def dagster_processes(settings: Settings) -> list[DagsterProcess]:
     """
     chosen = settings.dagster
     environment = {**process_environment(), **as_environment(settings), "DAGSTER_HOME": str(settings.dagster_home)}
+    environment["DAGSTER_EVENT_BATCH_SIZE"] = EVENT_BATCH_SIZE
     code_server = (
         "dagster",
         "api",

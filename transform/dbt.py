@@ -49,7 +49,7 @@ def run_dbt(
     folders = ["--project-dir", PROJECT, "--profiles-dir", target, "--target-path", target, "--log-path", settings.log_path]
     with _running_with(settings):
         try:
-            callbacks = [] if on_node is None else [partial(_tell_node, on_node)]
+            callbacks: list[Callable[[EventMsg], None]] = [] if on_node is None else [partial(_tell_node, on_node)]
             result = dbtRunner(project, callbacks).invoke([*arguments, *map(str, folders)])
         finally:
             DuckDBConnectionManager.close_all_connections()  # else the warehouse stays locked while this process lives

@@ -10,8 +10,9 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from orchestration.partitions import NO_EVENT, ONE_RUN, MonthEvent, asked_months, event_months, month_events, tell_in_log
+from orchestration.partitions import NO_EVENT, ONE_RUN, asked_months, event_months, month_events, tell_in_log
 from orchestration.resources import Platform
+from orchestration.telling import tell
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform import build
@@ -19,8 +20,6 @@ from transform.backfill import rebuild_months
 from transform.changed_months import BY_MONTH, Changed, changed_months
 from transform.modelling import NodeResult
 from transform.warehouse import build_lock
-
-Event = MonthEvent | dg.AssetCheckEvaluation | dg.Output[None]
 
 
 class Translator(DagsterDbtTranslator):
@@ -45,17 +44,16 @@ def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition
     translator = Translator(event_months(settings))
 
     @dbt_assets(manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN)
-    def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Event]:
+    def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
         results, changed = _build(context, platform.settings(), platform.storage())
         seconds = {result.unique_id.rpartition(".")[2]: result.seconds for result in results}
         for key in _in_order(dbt_models):
             if key in context.selected_asset_keys:
                 yield from _model_events(context, key, seconds.get(key.to_user_string()), changed)
-        for result in results:
-            if result.unique_id.startswith("test."):
-                check = get_asset_check_key_for_test(manifest, translator, result.unique_id, project=None)
-                if check is not None and check in context.selected_asset_check_keys:
-                    yield from _check_events(dbt_models, check, result)
+        evaluations = dict(_evaluations(manifest, translator, results))
+        tell(context, list(evaluations.values()))
+        for check in evaluations.keys() & context.selected_asset_check_keys:
+            yield dg.Output(None, output_name=dbt_models.get_output_name_for_asset_check_key(check))
 
     return dbt_models
 
@@ -78,7 +76,7 @@ def _in_order(assets: dg.AssetsDefinition) -> Iterator[dg.AssetKey]:
 
 def _model_events(
     context: dg.AssetExecutionContext, key: dg.AssetKey, seconds: float | None, changed: Changed
-) -> Iterator[MonthEvent]:
+) -> Iterator[dg.MaterializeResult]:
     """A seed or model in Dagster's words, a month each where its rows have one; `seconds` is None of one that was not built.
 
     Views and seeds that a build of new bars leaves as they are have no event, but for months in which a view shows other rows.
@@ -90,14 +88,18 @@ def _model_events(
         yield dg.MaterializeResult(asset_key=key, metadata=metadata or {NO_EVENT: True})
 
 
-def _check_events(assets: dg.AssetsDefinition, check: dg.AssetCheckKey, result: NodeResult) -> Iterator[Event]:
-    """A test's result in Dagster's words. A run of no partition can tell none of a partitioned asset as an AssetCheckResult."""
-    spec = assets.get_spec_for_check_key(check)
-    yield dg.Output(None, output_name=assets.get_output_name_for_asset_check_key(check))
-    yield dg.AssetCheckEvaluation(
-        asset_key=check.asset_key,
-        check_name=check.name,
-        passed=result.is_success,
-        metadata={"failures": result.failures or 0},
-        blocking=spec.blocking,
-    )
+def _evaluations(
+    manifest: Mapping[str, Any], translator: Translator, results: list[NodeResult]
+) -> Iterator[tuple[dg.AssetCheckKey, dg.AssetCheckEvaluation]]:
+    """The tests' results in Dagster's words: of all that ran, whichever the run selects."""
+    for result in results:
+        if result.unique_id.startswith("test."):
+            check = get_asset_check_key_for_test(manifest, translator, result.unique_id, project=None)
+            if check is not None:
+                evaluation = dg.AssetCheckEvaluation(
+                    asset_key=check.asset_key,
+                    check_name=check.name,
+                    passed=result.is_success,
+                    metadata={"failures": result.failures or 0},
+                )
+                yield check, evaluation

@@ -88,6 +88,8 @@ class WarmRunLauncher(DefaultRunLauncher):
 
     def _fork(self, run: DagsterRun) -> None:
         """Have the run executed by a fork. Raises NotWarmError when nothing was asked, else DagsterLaunchFailedError."""
+        if run.job_code_origin is None:
+            raise NotWarmError("the run does not say where its code is")
         arguments = ExecuteRunArgs(
             job_origin=run.job_code_origin,
             run_id=run.run_id,
