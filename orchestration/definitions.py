@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -18,11 +19,17 @@ from orchestration.observation import observation_sensors
 from orchestration.resources import Platform
 from orchestration.sensors import new_slots
 from tickhouse.settings import load_settings
-from transform.dbt import ensure_manifest
+from transform.parsed_project import ensure_manifest
 
 
 @dg.definitions
 def definitions() -> dg.Definitions:
+    return loaded_definitions()
+
+
+@cache
+def loaded_definitions() -> dg.Definitions:
+    """The process' one set of definitions: a run that is forked from a warm process has them from it."""
     settings = load_settings()
     models = model_assets(ensure_manifest(settings), settings)
     assets: list[Any] = [*CONTROL, TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot, archived_slot, dbt_docs]

@@ -6,9 +6,10 @@ import dagster as dg
 
 from orchestration.assets.snapshot import figures
 from orchestration.assets.upkeep import archived_slot, dbt_docs
-from orchestration.partitions import log_materializations
+from orchestration.partitions import month_materializations
 from orchestration.records import Kept, remove_old_records
 from orchestration.resources import Platform
+from orchestration.telling import tell
 from tickhouse.settings import Settings
 from transform.changed_months import BY_MONTH
 from transform.publication import publish_warehouse
@@ -17,9 +18,12 @@ from transform.snapshot.retention import remove_expired
 from transform.validation.revalidation import revalidate
 from transform.warehouse import build_lock
 
+_TO_THE_SNAPSHOT = dg.AssetSelection.assets("published_snapshot").upstream()
+
 BUILD = dg.define_asset_job(
     "build",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.groups("upkeep"),
+    # Of checks those that gate; the models' own are dbt's tests, which dbt runs, and tells of, with the models.
+    selection=_TO_THE_SNAPSHOT.without_checks() | dg.AssetSelection.checks_for_assets("validated_slot"),
     description="Validate what has landed, build the models, publish.",
 )
 
@@ -44,8 +48,8 @@ DOCUMENT = dg.define_asset_job(
 def _full_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
     done = refresh(platform.settings(), platform.storage())
     for name, months in done.rows.changed.items():
-        log_materializations(context, dg.AssetKey(name), months, {"dagster/row_count": done.rows.total[name]})
-    context.log_event(dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest)))
+        tell(context, month_materializations(dg.AssetKey(name), months, {"dagster/row_count": done.rows.total[name]}))
+    tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest))])
 
 
 @dg.job(description="Read every validated slot again, compute every model anew, publish.")
@@ -57,7 +61,7 @@ def full_refresh() -> None:
 def _publish(context: dg.OpExecutionContext, platform: Platform) -> None:
     with build_lock(settings := platform.settings()):
         manifest = publish_warehouse(settings, platform.storage())
-    context.log_event(dg.AssetMaterialization("published_snapshot", metadata=figures(manifest)))
+    tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(manifest))])
 
 
 @dg.op(name="revalidate_slots")

@@ -1,12 +1,11 @@
 """Event months: what assets whose rows have a time are partitioned by, and how a run tells which of them changed."""
 
 from collections.abc import Iterator, Mapping
-from uuid import uuid4
 
 import dagster as dg
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as NO_EVENT
-from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata
 
+from orchestration.telling import tell
 from tickhouse.settings import Settings
 from transform.backfill import Tell
 from transform.months import Months
@@ -44,22 +43,16 @@ def month_events(
     """
     asked = asked_months(context)
     others = {month: rows for month, rows in changed.items() if asked is None or month not in asked}
-    log_materializations(context, key, others, metadata)
+    tell(context, month_materializations(key, others, metadata))
     yield dg.MaterializeResult(asset_key=key, metadata=metadata if asked else {NO_EVENT: True})
 
 
-def log_materializations(
-    context: dg.OpExecutionContext | dg.AssetExecutionContext, key: dg.AssetKey, months: Mapping[str, int], metadata: Metadata
-) -> None:
-    """Log one for each month, stored in batches of `DAGSTER_EVENT_BATCH_SIZE` where that is set: of a history they are hundreds.
-
-    Dagster's own way, which is to yield them, stores each by itself.
-    """
-    step = context.get_step_execution_context()
-    batch = str(uuid4())
-    for number, (month, rows) in enumerate(months.items(), start=1):
-        event = dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
-        DagsterEvent.asset_materialization(step, event, DagsterEventBatchMetadata(batch, number == len(months)))
+def month_materializations(key: dg.AssetKey, changed: Mapping[str, int], metadata: Metadata) -> list[dg.AssetMaterialization]:
+    """One for each month, which says how many rows came, went or are others."""
+    return [
+        dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
+        for month, rows in changed.items()
+    ]
 
 
 def tell_in_log(context: dg.AssetExecutionContext) -> Tell:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +22,29 @@ class DagsterProcess:
 
     name: str
     command: tuple[str, ...]
-    environment: dict[str, str]
+    environment: Mapping[str, str]
+    is_dispensable: bool = False
+    """Whether the others go on without it, until it is started again."""
+
+
+EVENT_BATCH_SIZE = "500"
+"""So many events that belong together are stored at once."""
+
+WARM_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+"""What keeps libraries from starting threads when they are imported: a process with threads cannot be forked."""
 
 
 def dagster_processes(settings: Settings) -> list[DagsterProcess]:
-    """The code server, which loads the definitions once; the daemon, which runs the sensor; the web server."""
+    """The code server, which loads the definitions once; the warm process, which forks runs; the daemon, which runs the sensor;
+    the web server.
+    """
     chosen = settings.dagster
     environment = {**process_environment(), **as_environment(settings), "DAGSTER_HOME": str(settings.dagster_home)}
+    environment["DAGSTER_EVENT_BATCH_SIZE"] = EVENT_BATCH_SIZE
     code_server = (
         "dagster",
         "api",
@@ -39,10 +56,14 @@ def dagster_processes(settings: Settings) -> list[DagsterProcess]:
         "-p",
         str(chosen.code_server_port),
     )
-    daemon = ("dagster._daemon", "run", "-w", str(WORKSPACE))
+    daemon = ("orchestration.daemon", "run", "-w", str(WORKSPACE))
     webserver = ("dagster_webserver", "-w", str(WORKSPACE), "-h", chosen.host, "-p", str(chosen.port))
     commands = {"dagster-code-server": code_server, "dagster-daemon": daemon, "dagster-webserver": webserver}
-    return [DagsterProcess(name, (sys.executable, "-m", *arguments), environment) for name, arguments in commands.items()]
+    started = [DagsterProcess(name, (sys.executable, "-m", *arguments), environment) for name, arguments in commands.items()]
+    if chosen.launcher == "warm" and sys.platform == "linux":
+        warm = (sys.executable, "-m", "orchestration.launcher")
+        started.insert(1, DagsterProcess("dagster-warm", warm, {**environment, **WARM_ENVIRONMENT}, is_dispensable=True))
+    return started
 
 
 def prepare_home(settings: Settings) -> Path:

@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass
 
 import dagster as dg
 
-from ingestion.chain.walk import find_chains, read_genesis, walk
 from orchestration.jobs import BUILD
 from orchestration.resources import Platform
-from tickhouse.storage import Storage
-from transform.snapshot.manifest import latest_manifest
+from transform.unpublished import Unpublished
 
 LONGEST_BACKOFF_SECONDS = 300.0
+LOOK_FOR_SECONDS = 5.0
 IN_PROGRESS = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -40,46 +39,43 @@ class Cursor:
     description="Starts a build when slots have landed that the newest snapshot does not cover.",
 )
 def new_slots(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult | dg.SkipReason:
-    """One run for all that is new, none while one is in progress; a failed range is asked for again, with backoff."""
+    """One run for all that is new, none while one is in progress; a failed range is asked for again, with backoff.
+
+    It looks for `LOOK_FOR_SECONDS` before it says that there is nothing: what lands meanwhile need not wait for the next tick.
+    """
+    chosen = platform.settings().dagster
     cursor = Cursor(**json.loads(context.cursor)) if context.cursor else Cursor({})
-    ends = unpublished_ends(platform.storage(), cursor.ends)
+    unpublished = Unpublished(platform.storage(), cursor.ends)
+    until = time.monotonic() + LOOK_FOR_SECONDS
+    while True:
+        answer = _look(context.instance, unpublished, cursor, chosen.build_every_seconds)
+        if isinstance(answer, dg.SensorResult) or time.monotonic() >= until:
+            return answer
+        time.sleep(chosen.look_seconds)
+
+
+def _look(
+    instance: dg.DagsterInstance, unpublished: Unpublished, cursor: Cursor, build_every_seconds: float
+) -> dg.SensorResult | dg.SkipReason:
+    ends = unpublished.ends()
     if not ends:
         return dg.SkipReason("Every landed slot is published.")
-    if running := context.instance.get_run_records(dg.RunsFilter(job_name=BUILD.name, statuses=IN_PROGRESS), limit=1):
-        return dg.SkipReason(f"Run {running[0].dagster_run.run_id} is in progress; what landed since is next.")
-    asked, wait = next_request(cursor, ends, time.time())
+    if running := instance.get_runs(dg.RunsFilter(job_name=BUILD.name, statuses=IN_PROGRESS), limit=1):
+        return dg.SkipReason(f"Run {running[0].run_id} is in progress; what landed since is next.")
+    asked, wait = next_request(cursor, ends, time.time(), build_every_seconds)
     if wait > 0:
-        return dg.SkipReason(f"The last build of these slots failed; trying again in {wait:.0f} s.")
+        why = "The last build of these slots failed" if asked.attempt else "dagster.build_every_seconds has builds wait"
+        return dg.SkipReason(f"{why}; the next begins in {wait:.1f} s.")
     request = dg.RunRequest(run_key=run_key(asked), tags={"tickhouse/landed": json.dumps(ends)})
     return dg.SensorResult(run_requests=[request], cursor=json.dumps(asdict(asked)))
 
 
-def unpublished_ends(storage: Storage, known: Mapping[str, int]) -> dict[str, int]:
-    """The landed end of every chain that has slots the newest snapshot does not cover.
-
-    `known` holds ends found earlier: a chain is walked on from there, so a look costs what is new.
-    """
-    newest = latest_manifest(storage)
-    watermark = newest.watermark if newest else {}
-    ends = {}
-    for chain in find_chains(storage):
-        published = watermark.get(chain.path)
-        if published is None:
-            published = read_genesis(storage, chain).position
-        end = max(published, known.get(chain.path, published))
-        for slot in walk(storage, chain, end):
-            end = slot.footer.next_offset
-        if end > published:
-            ends[chain.path] = end
-    return ends
-
-
-def next_request(cursor: Cursor, ends: Mapping[str, int], now: float) -> tuple[Cursor, float]:
-    """The run to ask for, and how many seconds to wait first: 0 for new slots, doubling for ones that failed."""
-    if dict(cursor.ends) != dict(ends):
-        return Cursor(dict(ends), 0, now), 0.0
-    backoff = min(2.0**cursor.attempt, LONGEST_BACKOFF_SECONDS)
-    return Cursor(dict(ends), cursor.attempt + 1, now), cursor.requested_at + backoff - now
+def next_request(cursor: Cursor, ends: Mapping[str, int], now: float, build_every_seconds: float = 0.0) -> tuple[Cursor, float]:
+    """The run to ask for, and how many seconds to wait first: doubling for slots whose build failed."""
+    is_new = dict(cursor.ends) != dict(ends)
+    pause = 0.0 if is_new else min(2.0**cursor.attempt, LONGEST_BACKOFF_SECONDS)
+    asked = Cursor(dict(ends), 0 if is_new else cursor.attempt + 1, now)
+    return asked, max(0.0, cursor.requested_at + max(pause, build_every_seconds) - now)
 
 
 def run_key(asked: Cursor) -> str:

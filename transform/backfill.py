@@ -11,7 +11,7 @@ from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.build import ValidationBlockedError, model
 from transform.changed_months import Changed, ModelRows, model_rows
-from transform.dbt import NodeResult
+from transform.modelling import NodeResult
 from transform.months import Months
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
-from transform.dbt import DbtError, NodeResult, OnNode, build_models, failure_text
+from transform.dbt import DbtError, OnNode
 from transform.marts import FCT_ALERT, FCT_INDICATOR
+from transform.modelling import NodeResult, build_models, failure_text
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest, latest_manifest, latest_number
 from transform.validation.run import ValidationOutcome, validate_new_slots
@@ -73,7 +74,8 @@ def model(
 ) -> list[NodeResult]:
     """Register validated slots, read `again` those, and run dbt; hold `build_lock`. Raises DbtError naming what failed."""
     build = begin_build(settings, storage, again=again)
-    results = build_models(settings, full_refresh_from="stg_bar" if is_full_refresh else build.full_refresh_from, on_node=on_node)
+    anew = "stg_bar" if is_full_refresh else build.full_refresh_from
+    results = build_models(settings, full_refresh_from=anew, is_quick=build.is_quick, on_node=on_node)
     if failure := failure_text(results):
         raise DbtError(failure)
     finish_build(settings, build)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +16,10 @@ from tickhouse.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
     from dbt_common.events.base_types import EventMsg
 
 PROJECT = Path(dbt_project.__file__).parent
-_NOT_BUILT = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure")
-_SOURCES = (".sql", ".py", ".yml", ".csv")
 
 _one_at_a_time = threading.RLock()
 _running: Settings | None = None
@@ -30,29 +29,17 @@ class DbtError(RuntimeError):
     """dbt could not run, or a model or test failed; the message names which and why."""
 
 
-@dataclass(frozen=True)
-class NodeResult:
-    """What became of one model, seed, snapshot or test."""
-
-    unique_id: str
-    status: str
-    seconds: float
-    failures: int | None
-    message: str | None
-
-    @property
-    def is_success(self) -> bool:
-        return self.status in ("success", "pass", "warn", "no-op")
-
-
 OnNode = Callable[[int, int], object]
 """Told that dbt begins with a model, seed or test: the how-manyeth it is, and of how many."""
 
 
-def run_dbt(settings: Settings, *arguments: str, on_node: OnNode | None = None) -> dbtRunnerResult:
+def run_dbt(
+    settings: Settings, *arguments: str, on_node: OnNode | None = None, project: Manifest | None = None
+) -> dbtRunnerResult:
     """Run dbt with the project, profile and target folder of `settings`; what dbt itself returns.
 
-    Raises DbtError when dbt could not run at all. A failing model is in the result.
+    `project` is the project as it was parsed before, and is not parsed again. Raises DbtError when dbt could not run at all. A
+    failing model is in the result.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
@@ -62,9 +49,8 @@ def run_dbt(settings: Settings, *arguments: str, on_node: OnNode | None = None) 
     folders = ["--project-dir", PROJECT, "--profiles-dir", target, "--target-path", target, "--log-path", settings.log_path]
     with _running_with(settings):
         try:
-            result = dbtRunner(callbacks=[] if on_node is None else [partial(_tell_node, on_node)]).invoke(
-                [*arguments, *map(str, folders)]
-            )
+            callbacks: list[Callable[[EventMsg], None]] = [] if on_node is None else [partial(_tell_node, on_node)]
+            result = dbtRunner(project, callbacks).invoke([*arguments, *map(str, folders)])
         finally:
             DuckDBConnectionManager.close_all_connections()  # else the warehouse stays locked while this process lives
     if result.exception is not None:
@@ -72,38 +58,9 @@ def run_dbt(settings: Settings, *arguments: str, on_node: OnNode | None = None) 
     return result
 
 
-def build_models(settings: Settings, *, full_refresh_from: str | None = None, on_node: OnNode | None = None) -> list[NodeResult]:
-    """Build every seed and model and run every data test, in order. Look at each result's `is_success`.
-
-    `full_refresh_from` names a model that starts anew, together with all that follow from it.
-    """
-    if full_refresh_from is None:
-        return _build(settings, on_node=on_node)
-    anew = f"{full_refresh_from}+"
-    results = _build(
-        settings, "--exclude", anew, on_node=on_node
-    )  # what it starts from must be there: an older version may not have had it
-    if all(result.is_success for result in results):
-        results += _build(settings, "--full-refresh", "--select", anew, on_node=on_node)
-    return results
-
-
-def _build(settings: Settings, *selection: str, on_node: OnNode | None) -> list[NodeResult]:
-    arguments = ("--quiet", "build", *_NOT_BUILT, *selection)
-    return _node_results(run_dbt(settings, *arguments, on_node=on_node))
-
-
 def _tell_node(on_node: OnNode, event: EventMsg) -> None:
     if event.info.name == "LogStartLine":
         on_node(event.data.index, event.data.total)
-
-
-def ensure_manifest(settings: Settings) -> Path:
-    """The project's manifest.json, parsed anew when any file of the project is younger than it."""
-    manifest = settings.dbt_target_path / "manifest.json"
-    if not manifest.is_file() or manifest.stat().st_mtime < _newest_source():
-        run_dbt(settings, "--quiet", "parse")
-    return manifest
 
 
 def generate_docs(settings: Settings, *, with_catalog: bool = True) -> Path:
@@ -144,12 +101,6 @@ def running_settings() -> Settings:
     return _running if _running is not None else load_settings()
 
 
-def failure_text(results: Sequence[NodeResult]) -> str | None:
-    """One line a failure; None when all is well."""
-    failed = [result for result in results if not result.is_success]
-    return "\n".join(f"{result.unique_id}: {result.status}: {result.message}" for result in failed) or None
-
-
 @contextmanager
 def _running_with(settings: Settings) -> Iterator[None]:
     global _running  # dbt calls Python models with nothing of ours in their arguments
@@ -181,15 +132,3 @@ tickhouse:
       threads: 1
       settings: {{TimeZone: UTC}}
 """
-
-
-def _node_results(result: dbtRunnerResult) -> list[NodeResult]:
-    ran: Any = result.result
-    return [
-        NodeResult(item.node.unique_id, str(item.status), item.execution_time, item.failures, item.message)
-        for item in ran.results
-    ]
-
-
-def _newest_source() -> float:
-    return max(path.stat().st_mtime for path in PROJECT.rglob("*") if path.suffix in _SOURCES and "target" not in path.parts)

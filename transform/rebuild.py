@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from tickhouse.settings import Settings
 from tickhouse.storage import ObjectMissingError, Storage, open_storage
-from transform.dbt import DbtError, build_models, failure_text
+from transform.dbt import DbtError
 from transform.marts import MARTS
+from transform.modelling import build_models, failure_text
 from transform.publication import publish_warehouse
 from transform.snapshot.content import content_hash
 from transform.snapshot.manifest import Manifest, PublishedMart, latest_manifest

@@ -20,6 +20,7 @@ from tickhouse.storage import Storage
 from transform.indicators import kernel
 from transform.marts import EVERY_SYMBOL
 from transform.months import Months
+from transform.parsed_project import project_fingerprint
 from transform.progress import ModelProgress, note_progress
 from transform.registration import Slot, register, register_changes, slot_numbers
 from transform.restaging import TABLES as RESTAGING_TABLES
@@ -59,6 +60,7 @@ alter table control.build add column if not exists derived_intervals varchar[];
 alter table control.build add column if not exists build_id varchar;
 alter table control.build add column if not exists is_analytics_on boolean;
 alter table control.build add column if not exists revalidations bigint;
+alter table control.build add column if not exists project varchar;
 drop table if exists control.alert_threshold; -- what settings said of rules before alert_override
 create table if not exists control.alert_override (
     rule varchar not null, severity varchar not null, symbol varchar not null, threshold double, is_enabled boolean not null
@@ -68,9 +70,9 @@ create table if not exists control.alert_override (
 _NEW_BUILD = """
 insert into control.build (
     build_seq, begun_at, computed_indicators, fingerprint, is_full_refresh, derived_intervals, is_analytics_on, revalidations,
-    build_id
+    project, build_id
 )
-values (?, now(), ?, ?, ?, ?, ?, ?, uuid()::varchar)
+values (?, now(), ?, ?, ?, ?, ?, ?, ?, uuid()::varchar)
 """
 
 
@@ -91,13 +93,15 @@ class ReadAgain:
 class Build:
     """A build that has begun: its number, how many slots it registered, and from which model on models start anew, if any.
 
-    `moved_rows` of slots that were staged before are others now.
+    `moved_rows` of slots that were staged before are others now. `is_quick` says that the dbt project is that of the build
+    before: seeds and views are as they are to be.
     """
 
     build_seq: int
     new_slots: int
     full_refresh_from: str | None
     moved_rows: int = 0
+    is_quick: bool = False
 
 
 def build_lock_path(settings: Settings) -> Path:
@@ -140,7 +144,7 @@ def begin_build(
         connection.execute("begin")
         connection.execute(_TABLES + RESTAGING_TABLES)
         build_seq = _one(connection, "select coalesce(max(build_seq), 0) + 1 from control.build")
-        fingerprint = _fingerprint(settings)
+        fingerprint, project = _fingerprint(settings), project_fingerprint()
         register_calendars(connection, build_seq, _seed("instrument"), datetime.now(UTC).date())
         new_slots = revalidations = 0
         judged_again: set[Slot] = set()
@@ -167,13 +171,14 @@ def begin_build(
                 list(settings.analytics.derived_intervals),
                 settings.analytics.enabled,
                 revalidations,
+                project,
             ],
         )
         connection.execute("delete from control.alert_override")
         if overrides := _alert_overrides(settings):
             connection.executemany("insert into control.alert_override values (?, ?, ?, ?, ?)", overrides)
         connection.execute("commit")
-    return Build(build_seq, new_slots, full_refresh_from, moved.rows)
+    return Build(build_seq, new_slots, full_refresh_from, moved.rows, is_quick=last.project == project)
 
 
 def finish_build(settings: Settings, build: Build) -> int:
@@ -193,6 +198,7 @@ class _LastBuild:
 
     fingerprint: str | None = None
     revalidations: int = 0
+    project: str | None = None
 
 
 @dataclass(frozen=True)
@@ -217,7 +223,7 @@ def _read_again(
 
 def _last_build(connection: duckdb.DuckDBPyConnection) -> _LastBuild:
     last = connection.execute(
-        "select fingerprint, coalesce(revalidations, 0) from control.build "
+        "select fingerprint, coalesce(revalidations, 0), project from control.build "
         "where finished_at is not null order by build_seq desc limit 1"
     ).fetchone()
     return _LastBuild() if last is None else _LastBuild(*last)

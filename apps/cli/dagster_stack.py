@@ -23,7 +23,7 @@ def dagster_specs(settings: Settings) -> list[ProcessSpec]:
         "dagster-webserver": lambda: is_answering(chosen.host, chosen.port, "/server_info"),
     }
     return [
-        ProcessSpec(each.name, each.command, each.environment, ready.get(each.name, lambda: True))
+        ProcessSpec(each.name, each.command, each.environment, ready.get(each.name, lambda: True), each.is_dispensable)
         for each in dagster_processes(settings)
     ]
 

@@ -39,7 +39,8 @@ def serve_docs(settings: Settings) -> None:
 
 def ensure_docs(settings: Settings) -> Path:
     """The page, written when it is missing or older than the project; it names no types or sizes until `docs build` does."""
-    from transform.dbt import ensure_manifest, generate_docs
+    from transform.dbt import generate_docs
+    from transform.parsed_project import ensure_manifest
     from transform.warehouse import build_lock
 
     page = settings.dbt_target_path / "static_index.html"

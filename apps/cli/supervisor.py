@@ -20,6 +20,8 @@ from apps.cli.reaper import end_marked, marked_processes
 
 POLL_SECONDS = 0.1
 TAIL_LINES = 20
+REVIVAL_SECONDS = 2.0
+"""What ends sooner than this after its start is not started again at once: it would do nothing else."""
 
 
 class ProcessDiedError(RuntimeError):
@@ -38,6 +40,8 @@ class ProcessSpec:
     command: Sequence[str]
     environment: Mapping[str, str]
     is_ready: Callable[[], bool] = lambda: True
+    is_dispensable: bool = False
+    """Whether it is started again when it ends, instead of ending everything: what it had started goes on meanwhile."""
 
 
 class Supervisor:
@@ -52,6 +56,7 @@ class Supervisor:
         self._grace_seconds = grace_seconds
         self._marker = f"SUPERVISED_{uuid.uuid4().hex}"
         self._processes: dict[str, tuple[ProcessSpec, subprocess.Popen[bytes]]] = {}
+        self._started: dict[str, float] = {}
         self._reaper: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -80,6 +85,7 @@ class Supervisor:
                 start_new_session=True,
             )
         self._processes[spec.name] = (spec, process)
+        self._started[spec.name] = time.monotonic()
 
     def restart(self, name: str) -> None:
         """Kill it (SIGKILL) with all that it started, and start it again; do not wait until it is ready.
@@ -125,10 +131,14 @@ class Supervisor:
         return all(spec.is_ready() for spec, _process in self._processes.values())
 
     def check(self) -> None:
-        """Raises ProcessDiedError naming the first process that ended."""
-        for name, (_spec, process) in self._processes.items():
-            if (code := process.poll()) is not None:
+        """Start again what is dispensable and ended. Raises ProcessDiedError naming the first other process that did."""
+        for name, (spec, process) in list(self._processes.items()):
+            if (code := process.poll()) is None:
+                continue
+            if not spec.is_dispensable:
                 raise ProcessDiedError(f"{name} ended unasked ({_exit_text(code)}){self._tail(name)}")
+            if time.monotonic() - self._started[name] > REVIVAL_SECONDS:
+                self.start(spec)
 
     def resident_bytes(self) -> int:
         """Resident memory of everything started, descendants included; pages that processes share count once each."""

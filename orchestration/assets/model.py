@@ -2,27 +2,27 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets, get_asset_key_for_model
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from orchestration.assets.description import Descriptions
 from orchestration.assets.snapshot import figures
 from orchestration.links import Links
-from orchestration.partitions import ONE_RUN, asked_months, event_months, month_events, tell_in_log
+from orchestration.partitions import NO_EVENT, ONE_RUN, asked_months, event_months, month_events, tell_in_log
 from orchestration.resources import Platform
+from orchestration.telling import tell
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform import build
 from transform.backfill import rebuild_months
 from transform.changed_months import BY_MONTH, ModelRows, model_rows
-from transform.dbt import NodeResult
+from transform.modelling import NodeResult
 from transform.warehouse import build_lock
-
-Event = dg.MaterializeResult | dg.AssetCheckEvaluation
 
 
 class Translator(DagsterDbtTranslator):
@@ -52,15 +52,16 @@ def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition
     translator = Translator(event_months(settings), Descriptions(manifest, Links(settings)))
 
     @dbt_assets(manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN)
-    def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Event]:
+    def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
         results, rows = _build(context, platform.settings(), platform.storage())
-        for result in results:
-            if result.unique_id.startswith("test."):
-                check = get_asset_check_key_for_test(manifest, translator, result.unique_id, project=None)
-                if check is not None and check in context.selected_asset_check_keys:
-                    yield _check_event(dbt_models, check, result)
-            elif (key := get_asset_key_for_model([dbt_models], result.unique_id.split(".", 2)[2])) in context.selected_asset_keys:
-                yield from _model_events(context, key, result, rows)
+        seconds = {result.unique_id.rpartition(".")[2]: result.seconds for result in results}
+        for key in _in_order(dbt_models):
+            if key in context.selected_asset_keys:
+                yield from _model_events(context, key, seconds.get(key.to_user_string()), rows)
+        evaluations = dict(_evaluations(manifest, translator, results))
+        tell(context, list(evaluations.values()))
+        for check in evaluations.keys() & context.selected_asset_check_keys:
+            yield dg.Output(None, output_name=dbt_models.get_output_name_for_asset_check_key(check))
 
     return dbt_models
 
@@ -71,32 +72,43 @@ def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Stora
     if months is not None:
         done = rebuild_months(settings, storage, months, tell_in_log(context))
         context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
-        context.log_event(dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest)))
+        tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest))])
         return done.models, done.rows
     with build_lock(settings):
         return build.model(settings, storage), model_rows(settings, storage)
 
 
+def _in_order(assets: dg.AssetsDefinition) -> Iterator[dg.AssetKey]:
+    """Seeds and models, each after what it depends on, as Dagster wants to hear of them."""
+    yield from TopologicalSorter({spec.key: [dep.asset_key for dep in spec.deps] for spec in assets.specs}).static_order()
+
+
 def _model_events(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, result: NodeResult, rows: ModelRows
+    context: dg.AssetExecutionContext, key: dg.AssetKey, seconds: float | None, rows: ModelRows
 ) -> Iterator[dg.MaterializeResult]:
-    """A seed's or model's result in Dagster's words, a month each where its rows have one."""
-    metadata: dict[str, float | int] = {"seconds": result.seconds}
+    """A seed or model in Dagster's words, a month each where its rows have one; `seconds` is None of one that was not built.
+
+    Views and seeds that a build of new bars leaves as they are have no event, but for months in which a view shows other rows.
+    """
+    metadata: dict[str, float | int] = {} if seconds is None else {"seconds": seconds}
     if (months := rows.changed.get(name := key.to_user_string())) is not None:
         yield from month_events(context, key, months, {**metadata, "dagster/row_count": rows.total[name]})
     else:
-        yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata or {NO_EVENT: True})
 
 
-def _check_event(assets: dg.AssetsDefinition, check: dg.AssetCheckKey, result: NodeResult) -> dg.AssetCheckEvaluation:
-    """A test's result in Dagster's words, without the step's output: nobody waits for that, and it would be an event more.
-
-    A run of no partition can tell none of a partitioned asset as an AssetCheckResult.
-    """
-    return dg.AssetCheckEvaluation(
-        asset_key=check.asset_key,
-        check_name=check.name,
-        passed=result.is_success,
-        metadata={"failures": result.failures or 0},
-        blocking=assets.get_spec_for_check_key(check).blocking,
-    )
+def _evaluations(
+    manifest: Mapping[str, Any], translator: Translator, results: list[NodeResult]
+) -> Iterator[tuple[dg.AssetCheckKey, dg.AssetCheckEvaluation]]:
+    """The tests' results in Dagster's words: of all that ran, whichever the run selects."""
+    for result in results:
+        if result.unique_id.startswith("test."):
+            check = get_asset_check_key_for_test(manifest, translator, result.unique_id, project=None)
+            if check is not None:
+                evaluation = dg.AssetCheckEvaluation(
+                    asset_key=check.asset_key,
+                    check_name=check.name,
+                    passed=result.is_success,
+                    metadata={"failures": result.failures or 0},
+                )
+                yield check, evaluation

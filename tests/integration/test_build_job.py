@@ -44,11 +44,11 @@ def test_a_run_takes_landed_slots_to_a_published_snapshot(lake: Lake) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         result = run(instance)
         assert result.success
-        materialized = {event.asset_key for event in result.get_asset_materialization_events()}
+        said = [entry.get_dagster_event() for entry in instance.all_logs(result.run_id) if entry.is_dagster_event]
+        materialized = {event.asset_key for event in said if event.is_step_materialization}
         assert {dg.AssetKey(name) for name in CHAIN_OF_ASSETS[2:]} <= materialized
-        checks = {
-            (check.asset_key.to_user_string(), check.check_name): check.passed for check in result.get_asset_check_evaluations()
-        }
+        evaluations = [event.asset_check_evaluation_data for event in said if event.event_type_value == "ASSET_CHECK_EVALUATION"]
+        checks = {(check.asset_key.to_user_string(), check.check_name): check.passed for check in evaluations}
     assert checks["validated_slot", "batch_is_valid"]
     assert ("fct_alert", "unique_fct_alert_alert_id") in checks, "dbt's tests are asset checks"
     assert all(checks.values())

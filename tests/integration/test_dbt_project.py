@@ -10,8 +10,9 @@ from lake import Lake, bar
 
 from tickhouse.settings import Settings
 from transform.build import run_build
-from transform.dbt import check_freshness, ensure_manifest, generate_docs, run_dbt
+from transform.dbt import check_freshness, generate_docs, run_dbt
 from transform.marts import MARTS
+from transform.parsed_project import ensure_manifest
 from transform.warehouse import build_lock, open_warehouse
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ from engines import ADAPTERS, OfflineProject
 from sqlglot import exp
 
 from tickhouse.settings import Settings
-from transform.dbt import PROJECT, ensure_manifest
+from transform.dbt import PROJECT
+from transform.parsed_project import ensure_manifest
 
 # Each was called on Trino 476. Athena's third engine is Trino too, and lists them all.
 KNOWN_FUNCTIONS = {

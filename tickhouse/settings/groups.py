@@ -271,6 +271,15 @@ class DagsterSettings(Group):
     host: Text = Field("127.0.0.1", description="Address the Dagster UI listens on.")
     port: Port = Field(3000, description="Port of the Dagster UI.")
     code_server_port: Port = Field(4266, description="Port of Dagster's code server, which workspace.yaml names.")
+    launcher: Literal["warm", "stock"] = Field(
+        "warm", description="How runs begin: forked from a process that has imported everything, or as Dagster does by itself."
+    )
+    look_seconds: PositiveFloat = Field(
+        0.05, description="How often the sensor looks for new slots. Each look asks the storage a few times: 1 suits a bucket."
+    )
+    build_every_seconds: float = Field(
+        0.0, ge=0, description="Builds begin no more often than this. 0: whenever something is new and no build is in progress."
+    )
     first_month: Month = Field("1900-01", description="The first event month that assets have a partition for.")
     compact_cron: Cron = Field("15 2 * * *", description="When Dagster compacts landed slots, as cron has it, in UTC.")
     retention_cron: Cron = Field("45 * * * *", description="When Dagster removes expired snapshots, as cron has it, in UTC.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,16 @@ class Judgement:
             end = first + table.num_rows
             yield {row - first: broken for row, broken in self.reasons.items() if first <= row < end}
             first = end
+
+
+def judge_by(limits: ValidationSettings) -> Judge:
+    """The process' judge by these limits and the present rules: for each that is made, Great Expectations keeps a folder."""
+    return _judge_by(limits, fingerprint(batch_suite(), row_suite()))
+
+
+@cache
+def _judge_by(limits: ValidationSettings, _fingerprint: str) -> Judge:
+    return Judge(limits)
 
 
 class Judge:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ingestion.chain.walk import Slot, SlotReader, find_chains, walk
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
-from transform.validation.judge import BATCH_ROWS, Judge, Reasons
+from transform.validation.judge import BATCH_ROWS, Judge, Reasons, judge_by
 from transform.validation.quarantine import quarantine_key, write_quarantine
 from transform.validation.record import ValidationRecord, validated_end, write_record
 from transform.validation.refusal import Refusal, write_refusal
@@ -47,7 +47,7 @@ def validate_new_slots(
     walking the whole chain). A refused batch leaves its slots without records, and so out of every model's
     sight, and a note of its refusal; what was validated before it stands. Raises ValidationError when a rule cannot be evaluated.
     """
-    judge = Judge(settings.validation)
+    judge = judge_by(settings.validation)
     outcome = ValidationOutcome(rules=judge.rules)
     reader = SlotReader(storage)
     for chain in find_chains(storage):

@@ -47,9 +47,9 @@ class Stack:
     def start(self) -> None:
         """Start the broker, Dagster's code server and the ingestor; returns when the broker answers."""
         self._start_broker()
-        code_server, daemon, webserver = dagster_specs(self.settings)
+        code_server, *others, webserver = dagster_specs(self.settings)
         self._supervisor.start(code_server)
-        self._next = [daemon, *serving_specs(self.settings), webserver]
+        self._next = [*others, *serving_specs(self.settings), webserver]
         if self._mock is None:
             self._supervisor.wait_ready("broker", READY_SECONDS)
         self._supervisor.start(command_spec(self.settings, "ingestor", ["ingest"]))

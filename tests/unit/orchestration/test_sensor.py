@@ -8,17 +8,21 @@ import dagster as dg
 import pytest
 from lake import Lake, bar
 
+from orchestration import sensors
 from orchestration.definitions import definitions
 from orchestration.resources import Platform
-from orchestration.sensors import LONGEST_BACKOFF_SECONDS, Cursor, new_slots, next_request, run_key, unpublished_ends
+from orchestration.sensors import LONGEST_BACKOFF_SECONDS, Cursor, new_slots, next_request, run_key
 from tickhouse.settings import Settings, as_environment
+from transform import unpublished
 from transform.build import run_build
+from transform.unpublished import Unpublished
 
 
 @pytest.fixture
 def lake(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Lake:
     for name, value in as_environment(settings).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sensors, "LOOK_FOR_SECONDS", 0.0)
     return Lake(settings)
 
 
@@ -44,14 +48,22 @@ def test_all_that_landed_is_one_run_until_it_is_published(lake: Lake) -> None:
 
 def test_a_look_walks_only_what_is_new(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.land([bar("A", 0, 1.0)])
-    known = unpublished_ends(lake.storage, {})
+    looking = Unpublished(lake.storage, {})
+    assert looking.ends() == {lake.chain.path: 1}
     lake.land([bar("A", 1, 1.0)])
     walked = []
-    from orchestration import sensors
+    monkeypatch.setattr(unpublished, "walk", lambda storage, chain, at: walked.append(at) or ())
+    looking.ends()
+    Unpublished(lake.storage, {lake.chain.path: 1}).ends()
+    assert walked == [1, 1]
 
-    monkeypatch.setattr(sensors, "walk", lambda storage, chain, at: walked.append(at) or ())
-    unpublished_ends(lake.storage, known)
-    assert walked == [1]
+
+def test_what_lands_during_a_look_is_asked_for_by_it(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "LOOK_FOR_SECONDS", 60.0)
+    landing = iter([lambda: None, lambda: lake.land([bar("A", 0, 1.0)])])
+    monkeypatch.setattr(sensors.time, "sleep", lambda _seconds: next(landing)())
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert len(tick(instance).run_requests) == 1
 
 
 def test_no_run_is_asked_for_while_one_is_in_progress(lake: Lake) -> None:
@@ -83,6 +95,12 @@ def test_new_slots_after_a_failure_are_asked_for_at_once() -> None:
     failed = Cursor({"chain": 10}, attempt=5, requested_at=100.0)
     asked, wait = next_request(failed, {"chain": 11}, 100.1)
     assert (asked.attempt, wait) == (0, 0.0)
+
+
+def test_builds_begin_no_more_often_than_settings_say() -> None:
+    begun = Cursor({"chain": 10}, requested_at=100.0)
+    assert next_request(begun, {"chain": 11}, 101.0, 5.0)[1] == 4.0
+    assert next_request(begun, {"chain": 11}, 105.0, 5.0)[1] == 0.0
 
 
 def test_a_repeated_tick_has_the_same_run_key() -> None:

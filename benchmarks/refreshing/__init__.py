@@ -1,0 +1,1 @@
+"""The whole platform under a stream of bars, and when each of these was where."""
