@@ -8,7 +8,7 @@ from orchestration.assets.snapshot import figures
 from orchestration.assets.upkeep import archived_slot, dbt_docs
 from orchestration.partitions import month_materializations
 from orchestration.records import Kept, remove_old_records
-from orchestration.resources import Platform
+from orchestration.resources import WAREHOUSE, Platform
 from orchestration.telling import tell
 from tickhouse.settings import Settings
 from transform.changed_months import BY_MONTH
@@ -44,7 +44,7 @@ DOCUMENT = dg.define_asset_job(
 )
 
 
-@dg.op(name="build_anew")
+@dg.op(name="build_anew", pool=WAREHOUSE)
 def _full_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
     done = refresh(platform.settings(), platform.storage())
     for name, months in done.rows.changed.items():
@@ -57,7 +57,7 @@ def full_refresh() -> None:
     _full_refresh()
 
 
-@dg.op(name="publish_warehouse")
+@dg.op(name="publish_warehouse", pool=WAREHOUSE)
 def _publish(context: dg.OpExecutionContext, platform: Platform) -> None:
     with build_lock(settings := platform.settings()):
         manifest = publish_warehouse(settings, platform.storage())

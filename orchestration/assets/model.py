@@ -14,7 +14,7 @@ from orchestration.assets.description import Descriptions
 from orchestration.assets.snapshot import figures
 from orchestration.links import Links
 from orchestration.partitions import NO_EVENT, ONE_RUN, asked_months, event_months, month_events, tell_in_log
-from orchestration.resources import Platform
+from orchestration.resources import WAREHOUSE, Platform
 from orchestration.telling import tell
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
@@ -51,7 +51,9 @@ def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition
     manifest = json.loads(manifest_path.read_text())
     translator = Translator(event_months(settings), Descriptions(manifest, Links(settings)))
 
-    @dbt_assets(manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN)
+    @dbt_assets(
+        manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN, pool=WAREHOUSE
+    )
     def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
         results, rows = _build(context, platform.settings(), platform.storage())
         seconds = {result.unique_id.rpartition(".")[2]: result.seconds for result in results}

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.resources import Platform
+from orchestration.resources import WAREHOUSE, Platform
 from orchestration.teams import DATA_PLATFORM
 from transform.marts import MARTS
 from transform.publication import publish_warehouse
@@ -15,6 +15,7 @@ from transform.warehouse import build_lock
     group_name="serving",
     owners=[DATA_PLATFORM],
     kinds={"parquet"},
+    pool=WAREHOUSE,
     description="The newest published snapshot: immutable Parquet files and the manifest that names them.",
 )
 def published_snapshot(platform: Platform) -> dg.MaterializeResult:
