@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parent.parent / "infra" / "dagster"
 POSTGRES_URL = "DAGSTER_POSTGRES_URL"
 """The variable that dagster.yaml names; what Dagster starts has the address in it."""
+
+_BY_DAGSTERS_CLIENT = "postgresql+psycopg2://"  # SQLAlchemy would take another one, which is not installed
 
 
 class AddressMissingError(ValueError):
@@ -36,7 +39,7 @@ def secret_environment(settings: Settings) -> dict[str, str]:
         raise AddressMissingError(
             f"dagster.postgres_url_variable names {variable}, which is not set: export {variable}='postgresql://user:password@host/database'"
         )
-    return {POSTGRES_URL: address}
+    return {POSTGRES_URL: re.sub(r"^postgres(ql)?://", _BY_DAGSTERS_CLIENT, address)}
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:

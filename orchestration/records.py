@@ -9,7 +9,7 @@ import dagster as dg
 import sqlalchemy as db
 from dagster._core.events import DagsterEventType
 from dagster._core.instance import RUNLESS_RUN_ID
-from dagster._core.storage.dagster_run import FINISHED_STATUSES, JobBucket, RunRecord
+from dagster._core.storage.dagster_run import FINISHED_STATUSES, RunRecord
 from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
@@ -68,10 +68,9 @@ def _ended(instance: dg.DagsterInstance, kept: Kept, now: datetime) -> list[RunR
 
 def _newest(jobs: set[str], instance: dg.DagsterInstance) -> set[str]:
     """The newest run of each of the jobs, whatever its state."""
-    if not jobs:
-        return set()
-    newest = instance.get_run_records(bucket_by=JobBucket(job_names=sorted(jobs), bucket_limit=1))
-    return {record.dagster_run.run_id for record in newest}
+    return {
+        record.dagster_run.run_id for job in jobs for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1)
+    }
 
 
 def _remove_observations(storage: EventLogStorage, before: datetime) -> int:
