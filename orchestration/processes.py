@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,7 +76,8 @@ def prepare_home(settings: Settings) -> Path:
 
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(INSTANCE, home / "dagster.yaml")
+    configuration = INSTANCE.read_text(encoding="utf-8").replace("{env: DAGSTER_HOME}", json.dumps(str(home)))
+    (home / "dagster.yaml").write_text(configuration, encoding="utf-8")
     with dg.DagsterInstance.from_config(str(home)) as instance:
         instance.get_runs_count()
     return home

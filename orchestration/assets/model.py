@@ -19,7 +19,7 @@ from transform import build
 from transform.backfill import rebuild_months
 from transform.changed_months import BY_MONTH, Changed, changed_months
 from transform.modelling import NodeResult
-from transform.warehouse import build_lock
+from transform.warehouse import build_lock, warehouse_kept_open
 
 
 class Translator(DagsterDbtTranslator):
@@ -65,7 +65,7 @@ def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Stora
         done = rebuild_months(settings, storage, months, tell_in_log(context))
         context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
         return done.models, done.changed
-    with build_lock(settings):
+    with build_lock(settings), warehouse_kept_open(settings):
         return build.model(settings, storage), changed_months(settings, storage)
 
 
