@@ -16,7 +16,7 @@ from transform.months import Months
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
 from transform.validation.revalidation import RevalidationOutcome, revalidate
-from transform.warehouse import ReadAgain, build_lock
+from transform.warehouse import ReadAgain, build_lock, warehouse_kept_open
 
 _JUDGED = "bars that other rules judged, judged again"
 
@@ -84,7 +84,7 @@ def rebuild_months(settings: Settings, storage: Storage, months: Months, tell: T
     if judged.blocked is not None:
         raise ValidationBlockedError(judged.blocked)
     again = ReadAgain(scope.slots, scope.months, lambda done, total: tell("slots, read again", done, total))
-    with build_lock(settings):
+    with build_lock(settings), warehouse_kept_open(settings):
         models = model(settings, storage, again=again, on_node=lambda done, total: tell("models and tests, built", done, total))
         rows = model_rows(settings, storage)
         manifest = publish_warehouse(settings, storage, _Rows(tell).add)

@@ -13,7 +13,7 @@ from transform.modelling import NodeResult, build_models, failure_text
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest, latest_manifest, latest_number
 from transform.validation.run import ValidationOutcome, validate_new_slots
-from transform.warehouse import ReadAgain, begin_build, build_lock, finish_build
+from transform.warehouse import ReadAgain, begin_build, build_lock, finish_build, warehouse_kept_open
 
 Report = Callable[[str], None]
 
@@ -43,7 +43,7 @@ def run_build(settings: Settings, on_stage: Report | None = None, *, is_full_ref
     report(f"validated {validation.rows:,} rows in {validation.slots:,} slots, {validation.quarantined:,} quarantined")
     if validation.blocked is not None:
         raise ValidationBlockedError(validation.blocked)
-    with build_lock(settings):
+    with build_lock(settings), warehouse_kept_open(settings):
         models = model(settings, storage, is_full_refresh=is_full_refresh)
         report(f"built {len(models)} models and tests")
         before = latest_number(storage)

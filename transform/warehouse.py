@@ -130,6 +130,16 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
+@contextmanager
+def warehouse_kept_open(settings: Settings) -> Iterator[None]:
+    """Within the block whoever opens the warehouse finds it open: DuckDB reads and writes its file once, and not for each of them.
+
+    Hold `build_lock`. The file is locked for other processes meanwhile.
+    """
+    with open_warehouse(settings):
+        yield
+
+
 def begin_build(
     settings: Settings, storage: Storage, watermark: Mapping[str, int] | None = None, again: ReadAgain | None = None
 ) -> Build:

@@ -22,7 +22,7 @@ from transform import build
 from transform.backfill import rebuild_months
 from transform.changed_months import BY_MONTH, ModelRows, model_rows
 from transform.modelling import NodeResult
-from transform.warehouse import build_lock
+from transform.warehouse import build_lock, warehouse_kept_open
 
 
 class Translator(DagsterDbtTranslator):
@@ -76,7 +76,7 @@ def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Stora
         context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
         tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest))])
         return done.models, done.rows
-    with build_lock(settings):
+    with build_lock(settings), warehouse_kept_open(settings):
         return build.model(settings, storage), model_rows(settings, storage)
 
 

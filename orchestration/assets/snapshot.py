@@ -4,6 +4,7 @@ import dagster as dg
 
 from orchestration.resources import WAREHOUSE, Platform
 from orchestration.teams import DATA_PLATFORM
+from transform.changed_months import BY_MONTH
 from transform.marts import MARTS
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
@@ -11,7 +12,8 @@ from transform.warehouse import build_lock
 
 
 @dg.asset(
-    deps=list(MARTS),
+    # Of the months all count. But Dagster would list every one of each mart in every run, to find that they are too many to compare.
+    deps=[dg.AssetDep(mart, partition_mapping=dg.LastPartitionMapping()) if mart in BY_MONTH else mart for mart in MARTS],
     group_name="serving",
     owners=[DATA_PLATFORM],
     kinds={"parquet"},

@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import importlib
-import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,20 +44,19 @@ _IMPORTED_LATE = (
 def warm_up(settings: Settings) -> None:
     """Import what a run imports, and make what it makes of files: definitions, the parsed dbt project, rules, compiled code."""
     from orchestration.launcher.fork import run_aside
+    from orchestration.launcher.rehearsal import rehearse
     from transform.indicators import kernel, signals
     from transform.parsed_project import ensure_manifest, parsed_project
-    from transform.validation.judge import judge_by
 
     run_aside(lambda: ensure_manifest(settings))  # a parse leaves threads of native code behind
     for module in _IMPORTED_LATE:
         importlib.import_module(module)
     _load_definitions()
     parsed_project(settings)
-    judge_by(settings.validation)
     kernel.load_compiled_code()
     signals.load_compiled_code()
-    inspect.stack()  # dbt asks for it in every invocation, and what it finds out of modules is kept
     _load_migrations()
+    rehearse(settings)
     gc.collect()
     gc.freeze()  # else the first collection of every fork copies all pages
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,9 @@ class Judge:
     def __init__(self, limits: ValidationSettings) -> None:
         import great_expectations as gx
         from great_expectations.data_context.types.base import ProgressBarsConfig
+        from tqdm import tqdm
 
+        tqdm.monitor_interval = 0  # progress bars are off, and yet a thread would watch over them
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         asset = context.data_sources.add_pandas("lake").add_dataframe_asset("landed_bars")
@@ -106,16 +109,37 @@ class Judge:
     def _check(self, suite: gx.ExpectationSuite, frame: pd.DataFrame) -> dict[str, Any]:
         """Each failed rule with its result. Raises ValidationError for a rule that could not be evaluated."""
         batch = self._definition.get_batch(batch_parameters={"dataframe": frame})
-        results = batch.validate(suite, result_format="COMPLETE").results
+        with _configurations_made_once():
+            results = batch.validate(suite, result_format="COMPLETE").results
         for result in results:
             if broken := _exception(result.exception_info):
                 raise ValidationError(f"rule {rule_of(result.expectation_config)} could not be evaluated: {broken}")
         return {rule_of(result.expectation_config): result.result for result in results if not result.success}
 
 
+@contextmanager
+def _configurations_made_once() -> Iterator[None]:
+    """Great Expectations makes an expectation's configuration each of the hundred times it looks at it: half of a small batch's time."""
+    from great_expectations.expectations.expectation import Expectation
+
+    stock = Expectation.configuration
+    made: dict[int, tuple[Expectation, Any]] = {}
+
+    def once(expectation: Expectation) -> Any:
+        if id(expectation) not in made:
+            made[id(expectation)] = expectation, stock.fget(expectation)  # held, so that its id is nobody else's
+        return made[id(expectation)][1]
+
+    Expectation.configuration = property(once)  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        Expectation.configuration = stock  # type: ignore[method-assign]
+
+
 def as_frame(table: pa.Table) -> pd.DataFrame:
     """The bars as Great Expectations compares them: times, all UTC, without a zone."""
-    frame = table.to_pandas()
+    frame = table.to_pandas(use_threads=False)  # Arrow would keep its threads, and a process with threads cannot be forked
     for name, kind in frame.dtypes.items():
         if isinstance(kind, pd.DatetimeTZDtype):
             frame[name] = frame[name].dt.tz_localize(None)
