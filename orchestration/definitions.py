@@ -7,7 +7,6 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.assets.control import CONTROL
 from orchestration.assets.landing import LANDED_SLOT, TOPIC
 from orchestration.assets.model import model_assets
 from orchestration.assets.snapshot import published_snapshot
@@ -32,7 +31,7 @@ def loaded_definitions() -> dg.Definitions:
     """The process' one set of definitions: a run that is forked from a warm process has them from it."""
     settings = load_settings()
     models = model_assets(ensure_manifest(settings), settings)
-    assets: list[Any] = [*CONTROL, TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot, archived_slot, dbt_docs]
+    assets: list[Any] = [TOPIC, LANDED_SLOT, validated_slot, *models, published_snapshot, archived_slot, dbt_docs]
     return dg.Definitions(
         assets=dg.map_asset_specs(Links(settings).attach, assets),
         jobs=JOBS,

@@ -13,7 +13,7 @@ from orchestration.telling import tell
 from tickhouse.settings import Settings
 from transform.changed_months import BY_MONTH
 from transform.publication import publish_warehouse
-from transform.refresh import refresh
+from transform.refresh import Refresh, refresh
 from transform.snapshot.retention import remove_expired
 from transform.validation.revalidation import revalidate
 from transform.warehouse import build_lock
@@ -46,7 +46,15 @@ DOCUMENT = dg.define_asset_job(
 
 @dg.op(name="build_anew", pool=WAREHOUSE)
 def _full_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
-    done = refresh(platform.settings(), platform.storage())
+    _tell(context, refresh(platform.settings(), platform.storage(), is_full=True))
+
+
+@dg.op(name="build_new", pool=WAREHOUSE)
+def _build_new(context: dg.OpExecutionContext, platform: Platform) -> None:
+    _tell(context, refresh(platform.settings(), platform.storage(), is_full=False))
+
+
+def _tell(context: dg.OpExecutionContext, done: Refresh) -> None:
     for name, months in done.rows.changed.items():
         tell(context, month_materializations(dg.AssetKey(name), months, {"dagster/row_count": done.rows.total[name]}))
     tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest))])
@@ -55,6 +63,13 @@ def _full_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
 @dg.job(description="Read every validated slot again, compute every model anew, publish.")
 def full_refresh() -> None:
     _full_refresh()
+
+
+@dg.job(
+    description="Validate, model and publish what is new, now: the build to start by hand, for `build` would be asked for months."
+)
+def build_by_hand() -> None:
+    _build_new()
 
 
 @dg.op(name="publish_warehouse", pool=WAREHOUSE)
@@ -111,7 +126,7 @@ def run_retention() -> None:
     _run_retention()
 
 
-JOBS = (BUILD, BACKFILL, COMPACT, DOCUMENT, full_refresh, publish, revalidation, retention, run_retention)
+JOBS = (BUILD, BACKFILL, COMPACT, DOCUMENT, build_by_hand, full_refresh, publish, revalidation, retention, run_retention)
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
+from orchestration.assets import control
 from orchestration.assets.description import Descriptions
 from orchestration.assets.snapshot import figures
 from orchestration.links import Links
@@ -29,7 +30,7 @@ class Translator(DagsterDbtTranslator):
     """One name all the way: a model's asset key is its name. Models whose rows have a time are partitioned by its month."""
 
     def __init__(self, months: dg.PartitionsDefinition, descriptions: Descriptions) -> None:
-        super().__init__()
+        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))  # those of `control` are one
         self._months, self._descriptions = months, descriptions
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
@@ -39,15 +40,16 @@ class Translator(DagsterDbtTranslator):
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] == "source":
-            return super().get_asset_key(dbt_resource_props)
+            is_control = dbt_resource_props["source_name"] == control.SOURCE
+            return control.KEY if is_control else super().get_asset_key(dbt_resource_props)
         return dg.AssetKey(dbt_resource_props["name"])
 
     def get_partitions_def(self, dbt_resource_props: Mapping[str, Any]) -> dg.PartitionsDefinition | None:
         return self._months if dbt_resource_props["name"] in BY_MONTH else None
 
 
-def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition:
-    """Every seed and model of the dbt project at `manifest_path`, as one step that builds them all."""
+def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Every seed and model of the dbt project at `manifest_path`, as one step that builds them all, and what that is told."""
     manifest = json.loads(manifest_path.read_text())
     translator = Translator(event_months(settings), Descriptions(manifest, Links(settings)))
 
@@ -65,7 +67,7 @@ def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition
         for check in evaluations.keys() & context.selected_asset_check_keys:
             yield dg.Output(None, output_name=dbt_models.get_output_name_for_asset_check_key(check))
 
-    return dbt_models
+    return [dbt_models, control.control_tables(manifest)]
 
 
 def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Storage) -> tuple[list[NodeResult], ModelRows]:

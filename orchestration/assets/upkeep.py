@@ -14,7 +14,7 @@ from transform.warehouse import build_lock
 
 @dg.asset(
     deps=[LANDED_SLOT],
-    group_name="upkeep",
+    group_name="landing",
     owners=[DATA_PLATFORM],
     kinds={"parquet"},
     description="Archives that landed slots were merged into, as many as fill one. What read the slots reads these instead.",
@@ -29,7 +29,7 @@ def archived_slot(context: dg.AssetExecutionContext, platform: Platform) -> dg.M
 
 @dg.asset(
     deps=list(MARTS),
-    group_name="upkeep",
+    group_name="serving",
     owners=[DATA_PLATFORM],
     kinds={"dbt", "html"},
     pool=WAREHOUSE,
