@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import dagster as dg
 import pytest
@@ -155,3 +156,12 @@ def test_a_read_only_ui_is_asked_for_by_a_setting(settings: Settings) -> None:
         chosen = settings.model_copy(update={"dagster": settings.dagster.model_copy(update={"read_only": read_only})})
         [web] = [process for process in dagster_processes(chosen) if process.name == "dagster-webserver"]
         assert ("--read-only" in web.command) == read_only
+
+
+def test_who_watches_a_run_hears_of_what_another_process_writes(instance: dg.DagsterInstance, chosen: Settings) -> None:
+    run = instance.create_run_for_job(often, status=dg.DagsterRunStatus.STARTED)
+    heard = Event()
+    instance.watch_event_logs(run.run_id, None, lambda _entry, _cursor: heard.set())
+    with open_instance(chosen) as another:
+        another.report_engine_event("written elsewhere", run)
+        assert heard.wait(10), "not told while the file is open elsewhere"
