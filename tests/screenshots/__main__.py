@@ -18,15 +18,16 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from tickhouse.settings import PREFIX, process_environment
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
-SIZE = {"width": 1600, "height": 800}
+SIZE: ViewportSize = {"width": 1600, "height": 800}
 COLOURS = 128
 PORTS = ("METRICS__PORT", "API__PORT", "PAGES__PORT", "DAGSTER__PORT", "DAGSTER__CODE_SERVER_PORT", "DOCS__PORT")
 DEADLINE_SECONDS = 600
+_HEAD = 165
 _MONTHS = "[2008-01...2008-12]"
 
 
@@ -78,10 +79,15 @@ def take_all(page: Page, address: str) -> None:
     _wait_for_success(address, "document")
 
     take(page, "groups", f"{address}/asset-groups", "serving")
-    page.get_by_role("button", name="Hide navigation").click()
     upstream = "/assets/published_snapshot?view=lineage&lineageScope=upstream&lineageDepth=20"
-    take(page, "graph", f"{address}{upstream}", "published_snapshot", height=1000)
-    page.get_by_role("button", name="Show navigation").click()
+    take(
+        page,
+        "graph",
+        f"{address}{upstream}",
+        "published_snapshot",
+        size={"width": 2300, "height": 1250},
+        within=("landing", "serving"),
+    )
 
     take(page, "run", f"{address}{_wait_for_success(address, 'build')}", "RUN_SUCCESS")
     take(page, "asset", f"{address}/assets/fct_indicator", "Row count")
@@ -90,18 +96,32 @@ def take_all(page: Page, address: str) -> None:
     take(page, "automation", f"{address}/automation", "run_retention_schedule")
 
 
-def take(page: Page, name: str, address: str | None = None, once: str | None = None, height: int = SIZE["height"]) -> None:
-    """Write docs/images/dagster-<name>.png, in few colours: of the page at `address`, as soon as the text `once` is there."""
-    page.set_viewport_size({**SIZE, "height": height})
+def take(
+    page: Page,
+    name: str,
+    address: str | None = None,
+    once: str | None = None,
+    size: ViewportSize = SIZE,
+    within: tuple[str, str] | None = None,
+) -> None:
+    """Write docs/images/dagster-<name>.png, in few colours: of the page at `address`, as soon as the text `once` is there.
+
+    `within` are texts at the left and right edges of what is shown, below the page's head.
+    """
+    page.set_viewport_size(size)
     if address:
         page.goto(address)
     if once:
         page.locator(f"text={once} >> visible=true").first.wait_for()
     page.mouse.move(0, 0)
     page.wait_for_timeout(3000)  # what moves has come to rest
-    picture = Image.open(BytesIO(page.screenshot())).convert("RGB").quantize(COLOURS)
+    picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
+    if within:
+        left, right = (page.get_by_text(text, exact=True).last.bounding_box() for text in within)
+        assert left and right
+        picture = picture.crop((int(left["x"]) - 40, _HEAD, int(right["x"]) + 140, picture.height))
     path = IMAGES / f"dagster-{name}.png"
-    picture.save(path, optimize=True)
+    picture.quantize(COLOURS).save(path, optimize=True)
     print(f"docs/images/{path.name}: {path.stat().st_size / 1024:.0f} kB", flush=True)
 
 
