@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import dbt_project
 from tickhouse.settings import Settings, load_settings
+from transform.dbt_once import work_out_once
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -44,6 +45,7 @@ def run_dbt(
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
+    work_out_once()
     _write_profile(settings)
     target = settings.dbt_target_path
     folders = ["--project-dir", PROJECT, "--profiles-dir", target, "--target-path", target, "--log-path", settings.log_path]
