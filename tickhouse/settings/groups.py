@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -238,10 +239,10 @@ class DeliverySettings(Group):
 
 
 class FreshnessSettings(Group):
-    daily_delay_hours: PositiveFloat = Field(
+    daily_delay_hours: NonNegativeFloat = Field(
         6.0, description="A daily or weekly bar is late when it is not there so long after its session's close,"
     )
-    intraday_delay_minutes: PositiveFloat = Field(15.0, description="one of minutes or hours so long after its end.")
+    intraday_delay_minutes: NonNegativeFloat = Field(15.0, description="one of minutes or hours so long after its end.")
     live_within_hours: PositiveFloat = Field(
         72.0, description="A series is live, and held to the market, once a bar of it landed so soon after its end. Else it is history."
     )

@@ -140,9 +140,9 @@ def _schedule(name: str, last_year: int) -> Schedule | None:
 
 
 def _column(times: pd.Series | pd.DatetimeIndex) -> Minutes:
-    """Whatever their unit and zone, as minutes."""
-    naive = times.to_numpy(dtype="datetime64[m]")
-    return naive.astype(np.int64)
+    import pandas as pd
+
+    return pd.DatetimeIndex(times).as_unit("s").asi8 // 60
 
 
 def _minutes(at: datetime) -> int:
