@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from ingestion.chain.compaction import ArchiveSize, compact
+from orchestration.checks import FRESHNESS, GAPS, MARKET_CHECKS
 from orchestration.resources import Platform
 from tickhouse.settings import Settings
 from transform.build import run_build
@@ -15,7 +16,9 @@ from transform.validation.revalidation import revalidate
 from transform.warehouse import build_lock
 
 BUILD = dg.define_asset_job(
-    "build", selection=dg.AssetSelection.all(), description="Validate what has landed, build the models, publish."
+    "build",
+    selection=dg.AssetSelection.all() - MARKET_CHECKS,
+    description="Validate what has landed, build the models, publish.",
 )
 
 BACKFILL = dg.define_asset_job(
@@ -90,13 +93,21 @@ def retention() -> None:
     _retention()
 
 
-JOBS = (BUILD, BACKFILL, full_refresh, publish, revalidation, compaction, retention)
+JOBS = (BUILD, BACKFILL, full_refresh, publish, revalidation, compaction, retention, FRESHNESS, GAPS)
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """What runs by the clock, in UTC, from the start."""
     running = dg.DefaultScheduleStatus.RUNNING
+    chosen = settings.dagster
     return [
-        dg.ScheduleDefinition(job=job, cron_schedule=cron, execution_timezone="UTC", default_status=running)
-        for job, cron in ((compaction, settings.dagster.compact_cron), (retention, settings.dagster.retention_cron))
+        dg.ScheduleDefinition(
+            job=job, cron_schedule=cron, execution_timezone="UTC", default_status=running
+        )
+        for job, cron in (
+            (compaction, chosen.compact_cron),
+            (retention, chosen.retention_cron),
+            (FRESHNESS, chosen.freshness_cron),
+            (GAPS, chosen.gaps_cron),
+        )
     ]
