@@ -1,5 +1,6 @@
 """Checks of what is published against the exchanges' calendars: they run by the clock, in jobs of their own, never in a build."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -15,8 +16,12 @@ SHOWN = 100
 
 SHOWN_DAYS = 20
 
+Row = Mapping[str, str | int]
 
-@dg.asset_check(asset="published_snapshot", description="The bar that each exchange's schedule has due is there, of every live series.")
+
+@dg.asset_check(
+    asset="published_snapshot", description="Of every live series the bar is there that its exchange's schedule has due."
+)
 def bars_are_fresh(platform: Platform) -> dg.AssetCheckResult:
     settings = platform.settings()
     return fresh_result(look(settings, platform.storage(), datetime.now(UTC)), settings.freshness)
@@ -47,7 +52,7 @@ def fresh_result(found: Freshness, rules: FreshnessSettings) -> dg.AssetCheckRes
 
 def gaps_result(found: GapsFound, rules: FreshnessSettings) -> dg.AssetCheckResult:
     """Which symbols lack which trading days."""
-    rows = [
+    rows: list[Row] = [
         {"symbol": each.symbol, "missing_days": len(each.days), "days": days_text(each.days, SHOWN_DAYS)}
         for each in found.gaps[:SHOWN]
     ]
@@ -55,9 +60,7 @@ def gaps_result(found: GapsFound, rules: FreshnessSettings) -> dg.AssetCheckResu
     return _result(rows, len(found.gaps), rules, counts)
 
 
-def _result(
-    rows: list[dict[str, str | int]], total: int, rules: FreshnessSettings, metadata: dict[str, str | int]
-) -> dg.AssetCheckResult:
+def _result(rows: Sequence[Row], total: int, rules: FreshnessSettings, metadata: Row) -> dg.AssetCheckResult:
     listed: dict[str, dg.MetadataValue | int] = {}
     if rows:
         listed["found"] = dg.MetadataValue.table([dg.TableRecord(row) for row in rows])

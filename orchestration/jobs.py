@@ -101,9 +101,7 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     running = dg.DefaultScheduleStatus.RUNNING
     chosen = settings.dagster
     return [
-        dg.ScheduleDefinition(
-            job=job, cron_schedule=cron, execution_timezone="UTC", default_status=running
-        )
+        dg.ScheduleDefinition(job=job, cron_schedule=cron, execution_timezone="UTC", default_status=running)
         for job, cron in (
             (compaction, chosen.compact_cron),
             (retention, chosen.retention_cron),

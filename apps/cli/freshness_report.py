@@ -33,7 +33,9 @@ def tell_freshness(settings: Settings, *, limit: int, as_json: bool) -> None:
         Console(highlight=False).print(freshness_table(shown))
         for status, reason in dict.fromkeys((each.status, each.reason) for each in shown):
             typer.echo(f"{status}: {reason}")
-        typer.echo(f"{len(found.verdicts):,} series at {minute_text(found.at)} UTC: {_counts_text(found)}{_more(found.verdicts, shown)}")
+        typer.echo(
+            f"{len(found.verdicts):,} series at {minute_text(found.at)} UTC: {_counts_text(found)}{_more(found.verdicts, shown)}"
+        )
     else:
         typer.echo(_NOTHING)
     if found.stale:
@@ -43,7 +45,9 @@ def tell_freshness(settings: Settings, *, limit: int, as_json: bool) -> None:
 def tell_sources(settings: Settings) -> None:
     """A line for the one source that ages, the landed slots; exit with 1 when a live series of it is stale."""
     found = look(settings, open_storage(settings), datetime.now(UTC))
-    newest = "no slot yet" if found.validated_at is None else f"newest slot validated at {found.validated_at:%Y-%m-%d %H:%M:%S} UTC"
+    newest = (
+        "no slot yet" if found.validated_at is None else f"newest slot validated at {found.validated_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
     typer.echo(f"landing.slot: {'error' if found.stale else 'pass'}, {newest}; series: {_counts_text(found) or 'none'}")
     if found.stale:
         typer.echo("tickhouse freshness names them")

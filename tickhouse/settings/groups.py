@@ -244,7 +244,8 @@ class FreshnessSettings(Group):
     )
     intraday_delay_minutes: NonNegativeFloat = Field(15.0, description="one of minutes or hours so long after its end.")
     live_within_hours: PositiveFloat = Field(
-        72.0, description="A series is live, and held to the market, once a bar of it landed so soon after its end. Else it is history."
+        72.0,
+        description="A series is live, and held to the market, once a bar of it landed so soon after its end, else history.",
     )
     retired_symbols: tuple[Text, ...] = Field((), description="Symbols that no more bars are expected of: they are never stale.")
     severity: Literal["warn", "error"] = Field("warn", description="How grave Dagster takes a stale series, and a missing day.")
@@ -273,7 +274,7 @@ class DagsterSettings(Group):
     compact_cron: Cron = Field("15 2 * * *", description="When Dagster compacts landed slots, as cron has it, in UTC.")
     retention_cron: Cron = Field("45 * * * *", description="When Dagster removes expired snapshots, as cron has it, in UTC.")
     freshness_cron: Cron = Field("*/5 * * * *", description="When Dagster looks for stale series, as cron has it, in UTC.")
-    gaps_cron: Cron = Field("30 3 * * *", description="When Dagster looks for trading days without a bar, as cron has it, in UTC.")
+    gaps_cron: Cron = Field("30 3 * * *", description="When it looks for trading days without a bar, as cron has it, in UTC.")
 
 
 class DocsSettings(Group):

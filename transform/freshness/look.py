@@ -36,7 +36,7 @@ group by bar.symbol, bar.interval
 
 @dataclass(frozen=True)
 class Freshness:
-    """What is said of every series at a time (UTC), the gravest first, and when the newest slot that is published was validated."""
+    """What is said of every series at a time (UTC), the gravest first; `validated_at` is the newest published slot's, UTC."""
 
     at: datetime
     verdicts: tuple[Verdict, ...]

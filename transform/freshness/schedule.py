@@ -113,8 +113,8 @@ class Schedule:
             first = opened if grid is None else opened - (opened - grid) % length
             for start in range(int(first), int(ended), length):
                 ends[start] = max(ends.get(start, 0), min(start + length, int(ended)))
-        start = max((start for start, end in ends.items() if end <= by), default=None)
-        return None if start is None else _due(start, ends[start])
+        newest = max((start for start, end in ends.items() if end <= by), default=None)
+        return None if newest is None else _due(newest, ends[newest])
 
 
 def schedule_of(kind: str, mic: str, today: date) -> Schedule | None:

@@ -76,9 +76,7 @@ def is_behind(series: Series, schedule: Schedule | None, rules: FreshnessSetting
     return due is not None and series.newest_ts < due.ts
 
 
-def judge(
-    series: Series, schedule: Schedule | None, landing: Landing | None, rules: FreshnessSettings, now: datetime
-) -> Verdict:
+def judge(series: Series, schedule: Schedule | None, landing: Landing | None, rules: FreshnessSettings, now: datetime) -> Verdict:
     """What is to be said of a series at `now` (UTC). `schedule` is None where no calendar is known, `landing` where it is not.
 
     A series that is behind is stale if it is live: if ever a bar of it landed within `rules.live_within_hours` of its end. One
