@@ -15,6 +15,7 @@ SHOWN = 100
 """So many series, or symbols, a check names; it says how many more there are."""
 
 SHOWN_DAYS = 20
+SHOWN_IN_WORDS = 5
 
 Row = Mapping[str, str | int]
 
@@ -47,7 +48,10 @@ def fresh_result(found: Freshness, rules: FreshnessSettings) -> dg.AssetCheckRes
         for each in stale[:SHOWN]
     ]
     counts = {f"{status}_series": series for status, series in found.counts.items()}
-    return _result(rows, len(stale), rules, {"looked_at": found.at.isoformat(timespec="seconds"), **counts})
+    named = "; ".join(f"{each.series.symbol} {each.series.interval} is {late_text(each)} late" for each in stale[:SHOWN_IN_WORDS])
+    more = f"; {len(stale) - SHOWN_IN_WORDS:,} more" if len(stale) > SHOWN_IN_WORDS else ""
+    said = named + more if stale else "No live series is stale."
+    return _result(said, rows, len(stale), rules, {"looked_at": found.at.isoformat(timespec="seconds"), **counts})
 
 
 def gaps_result(found: GapsFound, rules: FreshnessSettings) -> dg.AssetCheckResult:
@@ -57,17 +61,21 @@ def gaps_result(found: GapsFound, rules: FreshnessSettings) -> dg.AssetCheckResu
         for each in found.gaps[:SHOWN]
     ]
     counts = {"missing_days": found.days, "symbols_looked_at": found.looked_at, "symbols_without_calendar": len(found.unknown)}
-    return _result(rows, len(found.gaps), rules, counts)
+    said = f"{found.days:,} trading days without a bar, in {len(found.gaps):,} of {found.looked_at:,} symbols."
+    return _result(said, rows, len(found.gaps), rules, counts)
 
 
-def _result(rows: Sequence[Row], total: int, rules: FreshnessSettings, metadata: Row) -> dg.AssetCheckResult:
+def _result(said: str, rows: Sequence[Row], total: int, rules: FreshnessSettings, metadata: Row) -> dg.AssetCheckResult:
     listed: dict[str, dg.MetadataValue | int] = {}
     if rows:
         listed["found"] = dg.MetadataValue.table([dg.TableRecord(row) for row in rows])
     if total > len(rows):
         listed["not_shown"] = total - len(rows)
     return dg.AssetCheckResult(
-        passed=not total, severity=dg.AssetCheckSeverity[rules.severity.upper()], metadata={**listed, **metadata}
+        passed=not total,
+        description=said,
+        severity=dg.AssetCheckSeverity[rules.severity.upper()],
+        metadata={**listed, **metadata},
     )
 
 

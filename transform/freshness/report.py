@@ -16,7 +16,7 @@ def minute_text(at: datetime | None) -> str:
 
 
 def late_text(verdict: Verdict) -> str:
-    """By how much market time the series is behind; nothing where it is not."""
+    """By how much market time a stale series is behind; nothing of others."""
     if not verdict.late:
         return ""
     unit = verdict.late_unit.removesuffix("s") if verdict.late == 1 else verdict.late_unit

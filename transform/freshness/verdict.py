@@ -42,8 +42,8 @@ class Landing:
 class Verdict:
     """What is said of a series, and why.
 
-    `due` is the newest bar that there should be; None where that is not known. `late` is by how much market time the series
-    is behind it, in `late_unit`: sessions of daily and weekly bars, minutes in which the exchange trades of others.
+    `due` is the newest bar that there should be; None where that is not known. `late` is by how much market time a stale
+    series is behind it, in `late_unit`: sessions of daily and weekly bars, minutes in which the exchange trades of others.
     """
 
     series: Series
@@ -89,17 +89,17 @@ def judge(series: Series, schedule: Schedule | None, landing: Landing | None, ru
         return Verdict(series, Status.UNKNOWN, _UNKNOWN_EXCHANGE if schedule is None else _UNKNOWN_DAY, landing=landing)
     if series.newest_ts >= due.ts:
         return Verdict(series, Status.FRESH, "the bar that is due is there", due, landing=landing)
-    late = _late(series, schedule, due)
     if landing is None:
-        return Verdict(series, Status.UNKNOWN, _UNKNOWN_LANDING, due, late)
+        return Verdict(series, Status.UNKNOWN, _UNKNOWN_LANDING, due)
     if landing.promptest > timedelta(hours=rules.live_within_hours):
-        return Verdict(series, Status.REPLAYED, _REPLAYED, due, late, landing)
-    return Verdict(series, Status.STALE, "it is live, and the bar that is due is missing", due, late, landing)
+        return Verdict(series, Status.REPLAYED, _REPLAYED, due, landing=landing)
+    return Verdict(series, Status.STALE, _STALE, due, _late(series, schedule, due), landing)
 
 
 _UNKNOWN_EXCHANGE = "when it trades is not known: the seed `instrument` names no exchange with a calendar for it"
 _UNKNOWN_DAY = "its exchange's calendar does not reach to now"
 _UNKNOWN_LANDING = "it is behind, and whether it ever was live is not known: this machine's warehouse does not hold its bars"
+_STALE = "it is live, and the bar that is due is missing"
 _REPLAYED = "history: every bar of it landed long after its end"
 
 
