@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tickhouse.bar import INTERVALS
 from tickhouse.settings import FreshnessSettings
 from transform.freshness.gaps import missing_days
-from transform.freshness.schedule import Schedule, schedule_of
+from transform.freshness.schedule import DueBar, Schedule, schedule_of
 from transform.freshness.verdict import Landing, Series, Status, Verdict, judge
 
 if TYPE_CHECKING:
@@ -83,6 +83,27 @@ def test_a_lunch_break_ages_nothing() -> None:
     for now, late in (("12:59", 0), ("13:01", 1), ("13:30", 30)):
         found = verdict("2025-03-04 03:59", utc(f"2025-03-04 {now}", "Asia/Hong_Kong"), exchange="XHKG", interval="1m")
         assert found.late == late, now
+
+
+@pytest.mark.parametrize(
+    ("exchange", "interval", "newest", "now", "due", "ended"),
+    [
+        ("XNYS", "1h", "07-08 18:30", "07-08 20:00", "07-08 19:30", "07-08 20:00"),  # with the opening: the last is half an hour
+        ("XNYS", "1h", "07-08 18:30", "07-08 19:59", "07-08 18:30", "07-08 19:30"),
+        ("XNYS", "1h", "07-08 18:00", "07-08 19:59", "07-08 18:00", "07-08 19:00"),  # by the clock
+        ("XNYS", "4h", "07-08 13:30", "07-08 20:00", "07-08 17:30", "07-08 20:00"),
+        ("XNYS", "4h", "07-07 16:00", "07-08 16:00", "07-08 12:00", "07-08 16:00"),  # begins before the opening
+        ("XHKG", "1h", "03-04 01:30", "03-04 04:00", "03-04 03:30", "03-04 04:00"),  # the last before lunch
+        ("XHKG", "1h", "03-04 03:30", "03-04 06:00", "03-04 05:00", "03-04 06:00"),  # and the first after it
+        ("XHKG", "4h", "03-03 23:00", "03-04 04:30", "03-03 23:00", "03-04 03:00"),  # the next one reaches over lunch
+        ("XHKG", "4h", "03-03 23:00", "03-04 07:00", "03-04 03:00", "03-04 07:00"),
+    ],
+)
+def test_a_bar_of_hours_ends_with_the_last_minute_of_trading_that_it_holds(
+    exchange: str, interval: str, newest: str, now: str, due: str, ended: str
+) -> None:
+    found = schedule(exchange).due_bar(interval, utc(f"2025-{newest}"), utc(f"2025-{now}"))
+    assert found == DueBar(utc(f"2025-{due}"), utc(f"2025-{ended}"))
 
 
 def test_the_clocks_change_and_nothing_is_late() -> None:
