@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
-from transform.freshness.look import schedules_by_symbol
+from transform.freshness.look import Schedules
 from transform.freshness.schedule import Schedule
 from transform.snapshot.read import Snapshot, SnapshotReader
 
@@ -57,10 +57,10 @@ def find_gaps(settings: Settings, storage: Storage, now: datetime) -> GapsFound:
     with SnapshotReader(storage, settings.cache_path).pin() as snapshot:
         if snapshot is None:
             return GapsFound((), 0, ())
-        schedules = schedules_by_symbol(snapshot, now)
+        schedules = Schedules(snapshot, now)
         gaps, looked_at, unknown = [], 0, []
         for symbol, days in _days_by_symbol(snapshot):
-            if (schedule := schedules.get(symbol)) is None:
+            if (schedule := schedules.of(symbol)) is None:
                 unknown.append(symbol)
                 continue
             looked_at += 1

@@ -62,24 +62,31 @@ def look(settings: Settings, storage: Storage, now: datetime) -> Freshness:
         if snapshot is None:
             return Freshness(now, ())
         found = snapshot.query(_NEWEST).to_pylist()
-        schedules = schedules_by_symbol(snapshot, now)
+        schedules = Schedules(snapshot, now)
         validated_at = snapshot.query("select max(validated_at) from fct_batch_quality").column(0)[0].as_py()
     every = [Series(**row) for row in found]
-    behind = [each for each in every if is_behind(each, schedules.get(each.symbol), settings.freshness, now)]
+    behind = [each for each in every if is_behind(each, schedules.of(each.symbol), settings.freshness, now)]
     landings = _landings(settings, behind)
     verdicts = [
-        judge(each, schedules.get(each.symbol), landings.get((each.symbol, each.interval)), settings.freshness, now)
+        judge(each, schedules.of(each.symbol), landings.get((each.symbol, each.interval)), settings.freshness, now)
         for each in every
     ]
     order = list(Status)
     return Freshness(now, tuple(sorted(verdicts, key=lambda each: order.index(each.status))), validated_at)
 
 
-def schedules_by_symbol(snapshot: Snapshot, now: datetime) -> dict[str, Schedule]:
-    """When each instrument of the snapshot trades; those are left out that no calendar tells it of."""
-    instruments = snapshot.query("select symbol, kind, mic from dim_instrument").to_pylist()
-    found = ((row["symbol"], schedule_of(row["kind"], row["mic"], now.date())) for row in instruments)
-    return {symbol: schedule for symbol, schedule in found if schedule is not None}
+class Schedules:
+    """When the instruments of a snapshot trade, as of `now`; a calendar is made when its exchange is first asked for."""
+
+    def __init__(self, snapshot: Snapshot, now: datetime) -> None:
+        rows = snapshot.query("select symbol, kind, mic from dim_instrument").to_pylist()
+        self._exchanges = {row["symbol"]: (row["kind"], row["mic"]) for row in rows}
+        self._today = now.date()
+
+    def of(self, symbol: str) -> Schedule | None:
+        """None where the symbol is not described, or no calendar tells of its exchange."""
+        described = self._exchanges.get(symbol)
+        return None if described is None else schedule_of(*described, self._today)
 
 
 def _landings(settings: Settings, every: Sequence[Series]) -> dict[tuple[str, str], Landing]:
