@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -15,11 +15,12 @@ from lake import Lake, bar, real_bars
 from typer.testing import CliRunner
 
 from apps.cli.main import app
+from orchestration.checks import SHOWN, gaps_result
 from orchestration.definitions import definitions
-from tickhouse.settings import Settings, as_environment
+from tickhouse.settings import FreshnessSettings, Settings, as_environment
 from tickhouse.storage import open_storage
 from transform.build import run_build
-from transform.freshness.gaps import find_gaps
+from transform.freshness.gaps import Gaps, GapsFound, find_gaps
 from transform.freshness.look import look
 from transform.snapshot.read import SnapshotReader
 
@@ -109,6 +110,13 @@ def test_dagster_checks_both_in_jobs_of_their_own_by_the_clock_and_no_build_does
     assert all("and 2," in row["days"] for row in checked["gaps"]), "so many more"
     build = repository.get_job("build").asset_layer.asset_graph
     assert {check.name for check in build.asset_check_keys}.isdisjoint(each.check_name for each in evaluated.values())
+
+
+def test_a_check_names_so_many_says_how_many_more_and_is_as_grave_as_settings_say() -> None:
+    found = GapsFound(tuple(Gaps(f"S{number:03}", (date(2025, 1, 2),)) for number in range(SHOWN + 7)), SHOWN + 7, ())
+    result = gaps_result(found, FreshnessSettings(severity="error"))
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert (len(result.metadata["found"].records), result.metadata["not_shown"].value) == (SHOWN, 7)
 
 
 def test_the_command_line_names_what_is_stale_and_ends_with_1(commanded: Settings) -> None:
