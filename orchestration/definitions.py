@@ -11,6 +11,7 @@ from orchestration.assets.landing import LANDED_SLOT, TOPIC
 from orchestration.assets.model import model_assets
 from orchestration.assets.snapshot import published_snapshot
 from orchestration.assets.validation import validated_slot
+from orchestration.checks import bars_are_fresh, no_trading_day_is_missing
 from orchestration.jobs import JOBS, schedules
 from orchestration.resources import Platform
 from orchestration.sensors import new_slots
@@ -30,6 +31,7 @@ def loaded_definitions() -> dg.Definitions:
     models = model_assets(ensure_manifest(settings), settings)
     return dg.Definitions(
         assets=[*CONTROL, TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot],
+        asset_checks=[bars_are_fresh, no_trading_day_is_missing],
         jobs=JOBS,
         schedules=schedules(settings),
         sensors=[new_slots],

@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from ingestion.chain.compaction import ArchiveSize, compact
+from orchestration.checks import FRESHNESS, GAPS
 from orchestration.resources import Platform
 from tickhouse.settings import Settings
 from transform.build import run_build
@@ -95,13 +96,19 @@ def retention() -> None:
     _retention()
 
 
-JOBS = (BUILD, BACKFILL, full_refresh, publish, revalidation, compaction, retention)
+JOBS = (BUILD, BACKFILL, full_refresh, publish, revalidation, compaction, retention, FRESHNESS, GAPS)
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """What runs by the clock, in UTC, from the start."""
     running = dg.DefaultScheduleStatus.RUNNING
+    chosen = settings.dagster
     return [
         dg.ScheduleDefinition(job=job, cron_schedule=cron, execution_timezone="UTC", default_status=running)
-        for job, cron in ((compaction, settings.dagster.compact_cron), (retention, settings.dagster.retention_cron))
+        for job, cron in (
+            (compaction, chosen.compact_cron),
+            (retention, chosen.retention_cron),
+            (FRESHNESS, chosen.freshness_cron),
+            (GAPS, chosen.gaps_cron),
+        )
     ]

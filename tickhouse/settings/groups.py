@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -237,6 +238,19 @@ class DeliverySettings(Group):
     max_age_hours: PositiveFloat = Field(72.0, description="An alert is told of when its bar ended no longer ago than this.")
 
 
+class FreshnessSettings(Group):
+    daily_delay_hours: NonNegativeFloat = Field(
+        6.0, description="A daily or weekly bar is late when it is not there so long after its session's close,"
+    )
+    intraday_delay_minutes: NonNegativeFloat = Field(15.0, description="one of minutes or hours so long after its end.")
+    live_within_hours: PositiveFloat = Field(
+        72.0,
+        description="A series is live, and held to the market, once a bar of it landed so soon after its end, else history.",
+    )
+    retired_symbols: tuple[Text, ...] = Field((), description="Symbols that no more bars are expected of: they are never stale.")
+    severity: Literal["warn", "error"] = Field("warn", description="How grave Dagster takes a stale series, and a missing day.")
+
+
 class SnapshotSettings(Group):
     retention_seconds: PositiveFloat = Field(3600.0, description="A snapshot that is no longer the newest is kept this long.")
 
@@ -268,6 +282,8 @@ class DagsterSettings(Group):
     first_month: Month = Field("1900-01", description="The first event month that assets have a partition for.")
     compact_cron: Cron = Field("15 2 * * *", description="When Dagster compacts landed slots, as cron has it, in UTC.")
     retention_cron: Cron = Field("45 * * * *", description="When Dagster removes expired snapshots, as cron has it, in UTC.")
+    freshness_cron: Cron = Field("*/5 * * * *", description="When Dagster looks for stale series, as cron has it, in UTC.")
+    gaps_cron: Cron = Field("30 3 * * *", description="When it looks for trading days without a bar, as cron has it, in UTC.")
 
 
 class DocsSettings(Group):

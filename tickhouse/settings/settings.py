@@ -21,6 +21,7 @@ from tickhouse.settings.groups import (
     DagsterSettings,
     DeliverySettings,
     DocsSettings,
+    FreshnessSettings,
     IngestorSettings,
     KafkaSettings,
     LoggingSettings,
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     validation: ValidationSettings = ValidationSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
     delivery: DeliverySettings = DeliverySettings()
+    freshness: FreshnessSettings = FreshnessSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     api: ApiSettings = ApiSettings()
     pages: PagesSettings = PagesSettings()
