@@ -1,16 +1,20 @@
 """The jobs people, sensors and schedules start."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from ingestion.chain.compaction import ArchiveSize, compact
+from orchestration.assets.snapshot import figures
+from orchestration.assets.upkeep import archived_slot, dbt_docs
 from orchestration.checks import FRESHNESS, GAPS
-from orchestration.resources import Platform
+from orchestration.partitions import month_materializations
+from orchestration.records import Kept, remove_old_records
+from orchestration.resources import WAREHOUSE, Platform
+from orchestration.telling import tell
 from tickhouse.settings import Settings
-from transform.build import run_build
 from transform.changed_months import BY_MONTH
 from transform.publication import publish_warehouse
+from transform.refresh import Refresh, refresh
 from transform.snapshot.retention import remove_expired
 from transform.validation.revalidation import revalidate
 from transform.warehouse import build_lock
@@ -30,10 +34,31 @@ BACKFILL = dg.define_asset_job(
     description="Rebuild a range of event months from their slots, with what depends on them, and publish: one run.",
 )
 
+COMPACT = dg.define_asset_job(
+    "compact",
+    selection=dg.AssetSelection.assets(archived_slot),
+    description="Merge landed slots into archives, as many as fill one.",
+)
 
-@dg.op(name="build_anew")
+DOCUMENT = dg.define_asset_job(
+    "document", selection=dg.AssetSelection.assets(dbt_docs), description="Write the documentation of the dbt models anew."
+)
+
+
+@dg.op(name="build_anew", pool=WAREHOUSE)
 def _full_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
-    run_build(platform.settings(), on_stage=context.log.info, is_full_refresh=True)
+    _tell(context, refresh(platform.settings(), platform.storage(), is_full=True))
+
+
+@dg.op(name="build_new", pool=WAREHOUSE)
+def _build_new(context: dg.OpExecutionContext, platform: Platform) -> None:
+    _tell(context, refresh(platform.settings(), platform.storage(), is_full=False))
+
+
+def _tell(context: dg.OpExecutionContext, done: Refresh) -> None:
+    for name, months in done.rows.changed.items():
+        tell(context, month_materializations(dg.AssetKey(name), months, {"dagster/row_count": done.rows.total[name]}))
+    tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest))])
 
 
 @dg.job(description="Read every validated slot again, compute every model anew, publish.")
@@ -41,11 +66,18 @@ def full_refresh() -> None:
     _full_refresh()
 
 
-@dg.op(name="publish_warehouse")
+@dg.job(
+    description="Validate, model and publish what is new, now: the build to start by hand, for `build` would be asked for months."
+)
+def build_by_hand() -> None:
+    _build_new()
+
+
+@dg.op(name="publish_warehouse", pool=WAREHOUSE)
 def _publish(context: dg.OpExecutionContext, platform: Platform) -> None:
     with build_lock(settings := platform.settings()):
         manifest = publish_warehouse(settings, platform.storage())
-    context.log.info(f"the newest snapshot is {manifest.number}")
+    tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(manifest))])
 
 
 @dg.op(name="revalidate_slots")
@@ -57,14 +89,6 @@ def _revalidate(context: dg.OpExecutionContext, platform: Platform) -> None:
         f"judged {outcome.rows:,} bars again: {outcome.released:,} released, {outcome.quarantined:,} newly quarantined; "
         "the next build reads what moved"
     )
-
-
-@dg.op(name="compact_chains")
-def _compact(context: dg.OpExecutionContext, platform: Platform) -> None:
-    made = compact(
-        platform.storage(), ArchiveSize(), lambda archived: context.log.info(f"archived {archived.record.slots:,} slots")
-    )
-    context.log.info(f"archives made: {len(made):,}")
 
 
 @dg.op(name="remove_expired_snapshots")
@@ -86,17 +110,39 @@ def revalidation() -> None:
     _revalidate()
 
 
-@dg.job(name="compact", description="Merge landed slots into archives, as many as fill one.")
-def compaction() -> None:
-    _compact()
-
-
 @dg.job(description="Remove snapshots that were succeeded longer ago than `snapshot.retention_seconds`.")
 def retention() -> None:
     _retention()
 
 
-JOBS = (BUILD, BACKFILL, full_refresh, publish, revalidation, compaction, retention, FRESHNESS, GAPS)
+@dg.op(name="remove_old_run_records")
+def _run_retention(context: dg.OpExecutionContext, platform: Platform) -> None:
+    chosen = platform.settings().dagster
+    kept = Kept(timedelta(hours=chosen.run_retention_hours), chosen.run_retention_runs)
+    context.log.info(f"removed: {remove_old_records(context.instance, kept, datetime.now(UTC))}")
+
+
+@dg.job(description="Remove records of runs that ended, by `dagster.run_retention_hours` and `dagster.run_retention_runs`.")
+def run_retention() -> None:
+    _run_retention()
+
+
+JOBS = (
+    ,
+)
+    BUILD,
+    BACKFILL,
+    COMPACT,
+    DOCUMENT,
+    build_by_hand,
+    full_refresh,
+    publish,
+    revalidation,
+    retention,
+    run_retention,
+    FRESHNESS,
+    GAPS,
+)
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -106,9 +152,11 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     return [
         dg.ScheduleDefinition(job=job, cron_schedule=cron, execution_timezone="UTC", default_status=running)
         for job, cron in (
-            (compaction, chosen.compact_cron),
-            (retention, chosen.retention_cron),
             (FRESHNESS, chosen.freshness_cron),
             (GAPS, chosen.gaps_cron),
+            (COMPACT, chosen.compact_cron),
+            (DOCUMENT, chosen.docs_cron),
+            (retention, chosen.retention_cron),
+            (run_retention, chosen.run_retention_cron),
         )
     ]

@@ -14,6 +14,8 @@ MONTH = "%Y-%m"
 MONTHS_AHEAD = 2
 """The month that is, and the next: what is after that is quarantined, for no message comes before its bar begins."""
 
+Metadata = Mapping[str, dg.MetadataValue | float | int | str]
+
 ONE_RUN = dg.BackfillPolicy.single_run()
 """A backfill of a range of months is one run."""
 
@@ -32,10 +34,7 @@ def asked_months(context: dg.AssetExecutionContext) -> Months | None:
 
 
 def month_events(
-    context: dg.AssetExecutionContext,
-    key: dg.AssetKey,
-    changed: Mapping[str, int],
-    metadata: Mapping[str, dg.MetadataValue | float | int | str],
+    context: dg.AssetExecutionContext, key: dg.AssetKey, changed: Mapping[str, int], metadata: Metadata
 ) -> Iterator[dg.MaterializeResult]:
     """A materialization for each month that changed, with how many rows did, and for each that the run is for; for no other.
 
@@ -44,14 +43,16 @@ def month_events(
     """
     asked = asked_months(context)
     others = {month: rows for month, rows in changed.items() if asked is None or month not in asked}
-    tell(
-        context,
-        [
-            dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
-            for month, rows in others.items()
-        ],
-    )
+    tell(context, month_materializations(key, others, metadata))
     yield dg.MaterializeResult(asset_key=key, metadata=metadata if asked else {NO_EVENT: True})
+
+
+def month_materializations(key: dg.AssetKey, changed: Mapping[str, int], metadata: Metadata) -> list[dg.AssetMaterialization]:
+    """One for each month, which says how many rows came, went or are others."""
+    return [
+        dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
+        for month, rows in changed.items()
+    ]
 
 
 def tell_in_log(context: dg.AssetExecutionContext) -> Tell:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestration.instance import FOLDER, instance_yaml, open_instance, secret_environment
 from tickhouse.settings import Settings, as_environment, process_environment
 
-ROOT = Path(__file__).resolve().parent.parent
-INSTANCE = ROOT / "infra" / "dagster" / "dagster.yaml"
 # The workspace.yaml at the top is a link to this one: what lies there is not in the wheel.
-WORKSPACE = ROOT / "infra" / "dagster" / "workspace.yaml"
+WORKSPACE = FOLDER / "workspace.yaml"
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,7 @@ def dagster_processes(settings: Settings) -> list[DagsterProcess]:
     """
     chosen = settings.dagster
     environment = {**process_environment(), **as_environment(settings), "DAGSTER_HOME": str(settings.dagster_home)}
+    environment |= secret_environment(settings)
     environment["DAGSTER_EVENT_BATCH_SIZE"] = EVENT_BATCH_SIZE
     code_server = (
         "dagster",
@@ -57,7 +56,8 @@ def dagster_processes(settings: Settings) -> list[DagsterProcess]:
         str(chosen.code_server_port),
     )
     daemon = ("orchestration.daemon", "run", "-w", str(WORKSPACE))
-    webserver = ("dagster_webserver", "-w", str(WORKSPACE), "-h", chosen.host, "-p", str(chosen.port))
+    read_only = ("--read-only",) if chosen.read_only else ()
+    webserver = ("dagster_webserver", "-w", str(WORKSPACE), "-h", chosen.host, "-p", str(chosen.port), *read_only)
     commands = {"dagster-code-server": code_server, "dagster-daemon": daemon, "dagster-webserver": webserver}
     started = [DagsterProcess(name, (sys.executable, "-m", *arguments), environment) for name, arguments in commands.items()]
     if chosen.launcher == "warm" and sys.platform == "linux":
@@ -72,12 +72,9 @@ def prepare_home(settings: Settings) -> Path:
     The databases are made here because the daemon and the web server, started at once on an empty home,
     both make them and leave a schema neither can read.
     """
-    import dagster as dg
-
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    configuration = INSTANCE.read_text(encoding="utf-8").replace("{env: DAGSTER_HOME}", json.dumps(str(home)))
-    (home / "dagster.yaml").write_text(configuration, encoding="utf-8")
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    (home / "dagster.yaml").write_text(instance_yaml(settings), encoding="utf-8")
+    with open_instance(settings) as instance:
         instance.get_runs_count()
     return home

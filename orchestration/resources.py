@@ -5,6 +5,9 @@ import dagster as dg
 from tickhouse.settings import Settings, load_settings
 from tickhouse.storage import Storage, open_storage
 
+WAREHOUSE = "warehouse"
+"""The pool of steps that write the warehouse; it has a limit where Dagster's records are in Postgres."""
+
 
 class Platform(dg.ConfigurableResource):
     """Settings and storage, read when a run or a sensor tick asks for them."""

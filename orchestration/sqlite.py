@@ -1,4 +1,4 @@
-"""Dagster's records in SQLite, for runs that come once a second: three files, connections that stay open, whole batches."""
+"""Dagster's records in SQLite, made for a run a second: three files, connections that stay open, a batch in one transaction."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as db
+from dagster._core.events import DagsterEventType
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log.schema import AssetKeyTable
+from dagster._core.storage.event_log.schema import AssetKeyTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite import consolidated_sqlite_event_log as dagsters_own
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
@@ -20,6 +21,9 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Engine
+
+_OF_ONE_ASSET = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION}
+"""Of these a batch is of one asset, as Dagster's storage on Postgres takes it to be too."""
 
 
 class Connections:
@@ -34,6 +38,12 @@ class Connections:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         with self._here().connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def bare(self) -> Iterator[Connection]:
+        """A connection for what is no transaction."""
+        with self._here().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection
 
     def close(self) -> None:
@@ -115,9 +125,22 @@ class EventLog(dagsters_own.ConsolidatedSqliteEventLogStorage):
             super().store_event(event)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        with self._one_transaction():
-            for event in events:
-                super().store_event(event)
+        with self._one_transaction() as connection:
+            if {event.dagster_event_type for event in events} <= _OF_ONE_ASSET:
+                insert = SqlEventLogStorageTable.insert().returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
+                ids = connection.scalars(insert, [self._event_to_row(event) for event in events]).all()
+                self._store_asset_event_tags(connection, events, ids)
+                self._store_asset_event(connection, events[-1], ids[-1])
+            else:
+                for event in events:
+                    super().store_event(event)
+
+    def give_back(self) -> None:
+        """Return the room of what was deleted to the disk."""
+        with self._connections.bare() as connection:
+            file = connection.connection.driver_connection
+            assert file is not None
+            file.executescript("pragma incremental_vacuum")  # which frees a page a step: `execute` would take the first alone
 
     def has_table(self, table_name: str) -> bool:
         if table_name not in self._tables and super().has_table(table_name):
@@ -129,6 +152,10 @@ class EventLog(dagsters_own.ConsolidatedSqliteEventLogStorage):
         self._connections.close()
 
     def _init_db(self) -> None:
+        os.makedirs(self._base_dir, exist_ok=True)
+        with self._connections.bare() as connection:  # what decides how a file gives room back is settled before its first table
+            connection.exec_driver_sql("pragma auto_vacuum = incremental")
+            connection.exec_driver_sql("vacuum")
         super()._init_db()
         with self._connect() as connection:  # Dagster's own stamps the file in a transaction that it does not commit
             stamp_alembic_rev(get_alembic_config(dagsters_own.__file__), connection)
@@ -142,11 +169,11 @@ class EventLog(dagsters_own.ConsolidatedSqliteEventLogStorage):
             yield connection
 
     @contextmanager
-    def _one_transaction(self) -> Iterator[None]:
+    def _one_transaction(self) -> Iterator[Connection]:
         with self._connect() as connection:
             self._joined.connection = connection
             try:
-                yield
+                yield connection
             finally:
                 self._joined.connection = None
 

@@ -10,7 +10,7 @@ from ingestion.chain.walk import find_chains, walk
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.build import ValidationBlockedError, model
-from transform.changed_months import Changed, changed_months
+from transform.changed_months import Changed, ModelRows, model_rows
 from transform.modelling import NodeResult
 from transform.months import Months
 from transform.publication import publish_warehouse
@@ -38,7 +38,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Backfill:
-    """What a backfill came to: which months of which models changed, too.
+    """What a backfill came to. `rows` tells of the models before it was published.
 
     `manifest` is the newest snapshot, which is the one before where nothing changed.
     """
@@ -46,8 +46,13 @@ class Backfill:
     scope: Scope
     judged: RevalidationOutcome
     models: list[NodeResult]
-    changed: Changed
+    rows: ModelRows
     manifest: Manifest
+
+    @property
+    def changed(self) -> Changed:
+        """Which months of which models changed."""
+        return self.rows.changed
 
 
 def scope_of(storage: Storage, months: Months) -> Scope:
@@ -81,9 +86,9 @@ def rebuild_months(settings: Settings, storage: Storage, months: Months, tell: T
     again = ReadAgain(scope.slots, scope.months, lambda done, total: tell("slots, read again", done, total))
     with build_lock(settings), warehouse_kept_open(settings):
         models = model(settings, storage, again=again, on_node=lambda done, total: tell("models and tests, built", done, total))
-        changed = changed_months(settings, storage)
+        rows = model_rows(settings, storage)
         manifest = publish_warehouse(settings, storage, _Rows(tell).add)
-    return Backfill(scope, judged, models, changed, manifest)
+    return Backfill(scope, judged, models, rows, manifest)
 
 
 class _Rows:

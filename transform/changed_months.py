@@ -1,9 +1,10 @@
-"""Which event months of which model changed since the newest snapshot, told by `change_seq`."""
+"""Which event months of which model changed since the newest snapshot, told by `change_seq`, and how many rows there are."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import duckdb
 
@@ -38,16 +39,29 @@ Changed = Mapping[str, Mapping[str, int]]
 """By model and month, `2008-01`, in order: how many rows came, went or are others. A month is named only if one did."""
 
 
-def changed_months(settings: Settings, storage: Storage) -> Changed:
+@dataclass(frozen=True)
+class ModelRows:
+    """Of models whose rows have a month: what changed, and about how many rows each has by now."""
+
+    changed: Changed
+    total: Mapping[str, int]
+
+
+def model_rows(settings: Settings, storage: Storage) -> ModelRows:
     """What builds changed since the newest snapshot, all there is where there is none; hold `build_lock`.
 
-    It reads the rows that changed, not the tables: a table's pieces know the highest `change_seq` of theirs.
+    It reads the rows that changed, not the tables: a table's pieces know the highest `change_seq` of theirs. Totals are DuckDB's
+    own count of a table, which may still hold rows that went a moment ago.
     """
     parent = latest_manifest(storage)
     with open_warehouse(settings) as connection:
         since = published_build(connection, parent) or 0
-        rows = {table: _changed(connection, table, since) for table in _TABLES}
-    return {model: _sum(rows[table] for table in tables) for model, tables in _READ_FROM.items()}
+        changed = {table: _changed(connection, table, since) for table in _TABLES}
+        total = dict(connection.execute("select table_name, estimated_size from duckdb_tables()").fetchall())
+    return ModelRows(
+        {model: _sum(changed[table] for table in tables) for model, tables in _READ_FROM.items()},
+        {model: sum(total[table] for table in tables) for model, tables in _READ_FROM.items()},
+    )
 
 
 def _changed(connection: duckdb.DuckDBPyConnection, table: str, since: int) -> dict[str, int]:

@@ -1,47 +1,28 @@
-"""What builds are told: tables a build writes for its models before dbt runs."""
+"""What builds are told: tables a build writes for its models before dbt runs, one asset for all of them."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 
-BUILD_NUMBER = dg.AssetSpec(
-    ["control", "build"],
-    group_name="control",
-    kinds={"duckdb"},
-    description="One row per build: its number, which every changed row carries, and the indicators it computes.",
-)
+from orchestration.teams import DATA_PLATFORM
 
-ALERT_OVERRIDE = dg.AssetSpec(
-    ["control", "alert_override"],
-    group_name="control",
-    kinds={"duckdb"},
-    description="What settings say of alert rules; it overrides the seed.",
-)
+SOURCE = "control"
+"""What dbt calls them together."""
 
-CALENDAR = dg.AssetSpec(
-    ["control", "calendar"],
-    group_name="control",
-    kinds={"duckdb"},
-    description="One row per exchange whose calendar is known: from when to when, and the build that looked.",
-)
+KEY = dg.AssetKey(SOURCE)
 
-SESSION = dg.AssetSpec(
-    ["control", "session"],
-    group_name="control",
-    kinds={"duckdb"},
-    description="One row per exchange and day on which it traded, or will.",
-)
 
-RESTAGED_BAR = dg.AssetSpec(
-    ["control", "restaged_bar"],
-    group_name="control",
-    kinds={"duckdb"},
-    description="One row per bar whose messages a backfill or a revalidation had read again; empty when every model has seen it.",
-)
-
-REMOVED_ROW = dg.AssetSpec(
-    ["control", "removed_row"],
-    group_name="control",
-    kinds={"duckdb"},
-    description="One row per row that a model held and that went since the newest snapshot.",
-)
-
-CONTROL = (BUILD_NUMBER, ALERT_OVERRIDE, CALENDAR, SESSION, RESTAGED_BAR, REMOVED_ROW)
+def control_tables(manifest: Mapping[str, Any]) -> dg.AssetSpec:
+    """The asset, which lists the tables as dbt's manifest describes them."""
+    tables = {node["name"]: node for node in manifest["sources"].values() if node["source_name"] == SOURCE}
+    rows = [dg.TableRecord({"table": name, "holds": tables[name]["description"].strip()}) for name in sorted(tables)]
+    return dg.AssetSpec(
+        KEY,
+        group_name="control",
+        owners=[DATA_PLATFORM],
+        kinds={"duckdb"},
+        description="What a build tells its models before dbt runs: its number, settings that override rules, the exchanges' "
+        "sessions, which bars are read again and which rows went.",
+        metadata={"tables": dg.MetadataValue.table(rows)},
+    )

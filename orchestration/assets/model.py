@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
+from orchestration.assets import control
+from orchestration.assets.description import Descriptions
+from orchestration.assets.snapshot import figures
+from orchestration.links import Links
 from orchestration.partitions import NO_EVENT, ONE_RUN, asked_months, event_months, month_events, tell_in_log
-from orchestration.resources import Platform
+from orchestration.resources import WAREHOUSE, Platform
 from orchestration.telling import tell
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform import build
 from transform.backfill import rebuild_months
-from transform.changed_months import BY_MONTH, Changed, changed_months
+from transform.changed_months import BY_MONTH, ModelRows, model_rows
 from transform.modelling import NodeResult
 from transform.warehouse import build_lock, warehouse_kept_open
 
@@ -25,48 +29,57 @@ from transform.warehouse import build_lock, warehouse_kept_open
 class Translator(DagsterDbtTranslator):
     """One name all the way: a model's asset key is its name. Models whose rows have a time are partitioned by its month."""
 
-    def __init__(self, months: dg.PartitionsDefinition) -> None:
-        super().__init__()
-        self._months = months
+    def __init__(self, months: dg.PartitionsDefinition, descriptions: Descriptions) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))  # those of `control` are one
+        self._months, self._descriptions = months, descriptions
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = self.get_resource_props(manifest, unique_id)
+        return spec if node["resource_type"] == "source" else self._descriptions.describe(spec, node)
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         if dbt_resource_props["resource_type"] == "source":
-            return super().get_asset_key(dbt_resource_props)
+            is_control = dbt_resource_props["source_name"] == control.SOURCE
+            return control.KEY if is_control else super().get_asset_key(dbt_resource_props)
         return dg.AssetKey(dbt_resource_props["name"])
 
     def get_partitions_def(self, dbt_resource_props: Mapping[str, Any]) -> dg.PartitionsDefinition | None:
         return self._months if dbt_resource_props["name"] in BY_MONTH else None
 
 
-def model_assets(manifest_path: Path, settings: Settings) -> dg.AssetsDefinition:
-    """Every seed and model of the dbt project at `manifest_path`, as one step that builds them all."""
+def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """Every seed and model of the dbt project at `manifest_path`, as one step that builds them all, and what that is told."""
     manifest = json.loads(manifest_path.read_text())
-    translator = Translator(event_months(settings))
+    translator = Translator(event_months(settings), Descriptions(manifest, Links(settings)))
 
-    @dbt_assets(manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN)
+    @dbt_assets(
+        manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN, pool=WAREHOUSE
+    )
     def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
-        results, changed = _build(context, platform.settings(), platform.storage())
+        results, rows = _build(context, platform.settings(), platform.storage())
         seconds = {result.unique_id.rpartition(".")[2]: result.seconds for result in results}
         for key in _in_order(dbt_models):
             if key in context.selected_asset_keys:
-                yield from _model_events(context, key, seconds.get(key.to_user_string()), changed)
+                yield from _model_events(context, key, seconds.get(key.to_user_string()), rows)
         evaluations = dict(_evaluations(manifest, translator, results))
         tell(context, list(evaluations.values()))
         for check in evaluations.keys() & context.selected_asset_check_keys:
             yield dg.Output(None, output_name=dbt_models.get_output_name_for_asset_check_key(check))
 
-    return dbt_models
+    return [dbt_models, control.control_tables(manifest)]
 
 
-def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Storage) -> tuple[list[NodeResult], Changed]:
+def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Storage) -> tuple[list[NodeResult], ModelRows]:
     """Model what is new; of a run that is for months these once more, from their slots to a snapshot."""
     months = asked_months(context)
     if months is not None:
         done = rebuild_months(settings, storage, months, tell_in_log(context))
         context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
-        return done.models, done.changed
+        tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest))])
+        return done.models, done.rows
     with build_lock(settings), warehouse_kept_open(settings):
-        return build.model(settings, storage), changed_months(settings, storage)
+        return build.model(settings, storage), model_rows(settings, storage)
 
 
 def _in_order(assets: dg.AssetsDefinition) -> Iterator[dg.AssetKey]:
@@ -75,15 +88,15 @@ def _in_order(assets: dg.AssetsDefinition) -> Iterator[dg.AssetKey]:
 
 
 def _model_events(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, seconds: float | None, changed: Changed
+    context: dg.AssetExecutionContext, key: dg.AssetKey, seconds: float | None, rows: ModelRows
 ) -> Iterator[dg.MaterializeResult]:
     """A seed or model in Dagster's words, a month each where its rows have one; `seconds` is None of one that was not built.
 
     Views and seeds that a build of new bars leaves as they are have no event, but for months in which a view shows other rows.
     """
-    metadata = {} if seconds is None else {"seconds": seconds}
-    if (months := changed.get(key.to_user_string())) is not None:
-        yield from month_events(context, key, months, metadata)
+    metadata: dict[str, float | int] = {} if seconds is None else {"seconds": seconds}
+    if (months := rows.changed.get(name := key.to_user_string())) is not None:
+        yield from month_events(context, key, months, {**metadata, "dagster/row_count": rows.total[name]})
     else:
         yield dg.MaterializeResult(asset_key=key, metadata=metadata or {NO_EVENT: True})
 

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from orchestration.resources import Platform
+from orchestration.resources import WAREHOUSE, Platform
+from orchestration.teams import DATA_PLATFORM
 from transform.changed_months import BY_MONTH
 from transform.marts import MARTS
 from transform.publication import publish_warehouse
@@ -14,7 +15,9 @@ from transform.warehouse import build_lock
     # Of the months all count. But Dagster would list each of every mart in every run, to find that they are too many to compare.
     deps=[dg.AssetDep(mart, partition_mapping=dg.LastPartitionMapping()) if mart in BY_MONTH else mart for mart in MARTS],
     group_name="serving",
+    owners=[DATA_PLATFORM],
     kinds={"parquet"},
+    pool=WAREHOUSE,
     description="The newest published snapshot: immutable Parquet files and the manifest that names them.",
 )
 def published_snapshot(platform: Platform) -> dg.MaterializeResult:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from orchestration.assets.landing import LANDED_SLOT
 from orchestration.resources import Platform
+from orchestration.teams import DATA_PLATFORM
 from transform import build
 
 KEY = dg.AssetKey("validated_slot")
@@ -16,7 +17,8 @@ ROW_CHECK = "rows_are_valid"
 @dg.asset(
     key=KEY,
     deps=[LANDED_SLOT],
-    group_name="landing",
+    group_name="validation",
+    owners=[DATA_PLATFORM],
     kinds={"greatexpectations", "parquet"},
     description="Slots with a validation record. A row that breaks a rule goes to quarantine with the rule's name.",
     check_specs=[

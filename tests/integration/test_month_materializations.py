@@ -86,7 +86,16 @@ def test_a_range_is_rebuilt_by_one_run_that_publishes_and_tells_how_far_it_is(la
 def test_every_job_beside_the_build_does_its_work(lake: Lake) -> None:
     lake.land([bar("A", day, 100.0) for day in range(3)])
     with dg.DagsterInstance.ephemeral() as instance:
-        for job in ("full_refresh", "revalidate", "compact", "retention", "publish"):
+        for job in (
+            "build_by_hand",
+            "full_refresh",
+            "revalidate",
+            "compact",
+            "document",
+            "retention",
+            "run_retention",
+            "publish",
+        ):
             run(instance, job)
     newest = latest_manifest(lake.storage)
     assert newest is not None

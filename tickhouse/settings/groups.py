@@ -255,14 +255,29 @@ class SnapshotSettings(Group):
     retention_seconds: PositiveFloat = Field(3600.0, description="A snapshot that is no longer the newest is kept this long.")
 
 
-class ApiSettings(Group):
+class WebSettings(Group):
+    """Of what people open in a browser; `url` is for links."""
+
+    host: Text
+    port: Port
+    url: Text | None
+
+    @property
+    def public_url(self) -> str:
+        """Where people reach it, without a slash at the end."""
+        return (self.url or f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}").rstrip("/")
+
+
+class ApiSettings(WebSettings):
     host: Text = Field("127.0.0.1", description="Address the API listens on.")
     port: Port = Field(8000, description="Port of the API.")
+    url: Text | None = Field(None, description="Where people reach it from elsewhere, for links; unset: at host and port.")
 
 
-class PagesSettings(Group):
+class PagesSettings(WebSettings):
     host: Text = Field("127.0.0.1", description="Address the pages listen on.")
     port: Port = Field(8501, description="Port of the pages.")
+    url: Text | None = Field(None, description="Where people reach them from elsewhere, for links; unset: at host and port.")
     refresh_seconds: PositiveFloat = Field(2.0, description="How often an open page looks for a new snapshot.")
 
 
@@ -284,9 +299,22 @@ class DagsterSettings(Group):
     retention_cron: Cron = Field("45 * * * *", description="When Dagster removes expired snapshots, as cron has it, in UTC.")
     freshness_cron: Cron = Field("*/5 * * * *", description="When Dagster looks for stale series, as cron has it, in UTC.")
     gaps_cron: Cron = Field("30 3 * * *", description="When it looks for trading days without a bar, as cron has it, in UTC.")
+    docs_cron: Cron = Field(
+        "30 3 * * *", description="When Dagster writes the models' documentation anew, as cron has it, in UTC."
+    )
+    observe_seconds: PositiveInt = Field(30, description="How often Dagster looks at the topic and at the landing.")
+    run_retention_cron: Cron = Field("*/10 * * * *", description="When Dagster removes old run records, as cron has it, in UTC.")
+    run_retention_hours: PositiveFloat = Field(72.0, description="Records of runs that ended are kept this long,")
+    run_retention_runs: PositiveInt = Field(1000, description="and so many at most; the newest of each job stays in any case.")
+    postgres_url_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$"), AfterValidator(_refuse_our_prefix)] | None = Field(
+        None,
+        description="The variable of the environment that holds the address of a Postgres database for Dagster's records; unset: "
+        "SQLite below `data_dir`.",
+    )
+    read_only: bool = Field(False, description="Dagster's UI shows everything and changes nothing: no run can be started there.")
 
 
-class DocsSettings(Group):
+class DocsSettings(WebSettings):
     host: Text = Field("127.0.0.1", description="Address that dbt docs and Data Docs are served on.")
     port: Port = Field(8080, description="Their port.")
     url: Text | None = Field(None, description="Where people reach them from elsewhere, for links; unset: at host and port.")
@@ -294,8 +322,7 @@ class DocsSettings(Group):
     @property
     def validation_url(self) -> str:
         """Where Data Docs are."""
-        base = self.url or f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
-        return f"{base.rstrip('/')}/validation/"
+        return f"{self.public_url}/validation/"
 
 
 class LoggingSettings(Group):
