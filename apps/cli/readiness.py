@@ -5,22 +5,16 @@ from __future__ import annotations
 import socket
 from http.client import HTTPConnection, HTTPException
 
+from tickhouse.address import is_listening, reachable, url
+
+__all__ = ["is_answering", "is_free", "is_listening", "url"]
+
 _SECONDS = 2.0
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-
-
-def is_listening(host: str, port: int) -> bool:
-    """Whether a server accepts connections there."""
-    try:
-        with socket.create_connection((_reachable(host), port), timeout=_SECONDS):
-            return True
-    except OSError:
-        return False
 
 
 def is_answering(host: str, port: int, path: str) -> bool:
     """Whether a GET of `path` there is answered with 200."""
-    connection = HTTPConnection(_reachable(host), port, timeout=_SECONDS)
+    connection = HTTPConnection(reachable(host), port, timeout=_SECONDS)
     try:
         connection.request("GET", path)
         return connection.getresponse().status == 200
@@ -40,13 +34,3 @@ def is_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def url(host: str, port: int) -> str:
-    """The address to open in a browser of this machine."""
-    reachable = _reachable(host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
-
-
-def _reachable(host: str) -> str:
-    return _ANY_ADDRESS.get(host, host)

@@ -9,9 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from apps.cli.status import LastSlot, PartitionStatus, Status
 from ingestion.chain.slot import Chain, SlotFooter
 from transform.snapshot.manifest import Manifest
+from transform.status import LastSlot, PartitionStatus, Status
 from transform.validation.refusal import Refusal
 
 _NOTHING = "Nothing has landed yet at {}. Start `tickhouse ingest`, then `tickhouse replay sample`."
@@ -110,14 +110,9 @@ def _loss_text(chain: Chain, footer: SlotFooter) -> str:
 
 
 def _refusal_text(refusal: Refusal) -> str:
-    way_on = (
-        "To let it through, its failing rows to quarantine: `TICKHOUSE_VALIDATION__MAX_QUARANTINED_PCT=100 tickhouse build`."
-        if refusal.failing_rows
-        else "No setting lets it through: what landed or the rules of transform/validation/suite.py must change."
-    )
     return (
         f"Publishing is held up since {refusal.refused_at:%Y-%m-%d %H:%M:%S} UTC: validation refused a batch, and no build "
-        f"goes on before that is settled. {refusal.reason}. {way_on}"
+        f"goes on before that is settled. {refusal.reason}. {refusal.way_on}"
     )
 
 

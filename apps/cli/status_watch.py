@@ -10,10 +10,10 @@ from rich.live import Live
 
 from apps.cli.demo.plan import running_demo
 from apps.cli.ending import stop_on_signals
-from apps.cli.status import Status, read_kafka_side, read_status
 from apps.cli.status_report import status_json, status_report
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
+from transform.status import Status, read_kafka_side, read_status
 
 LOOK_SECONDS = 2.0
 _PIPED_WIDTH = 120

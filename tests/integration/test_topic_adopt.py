@@ -12,11 +12,11 @@ from kafka_admin import delete_records_before
 from rich.console import Console
 
 from apps.cli.adopting import adopt_topic
-from apps.cli.status import KafkaSide, read_status
 from apps.cli.status_report import status_report
 from ingestion.ingestor import IngestorError, run_ingestor
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
+from transform.status import KafkaSide, read_status
 
 
 @pytest.fixture

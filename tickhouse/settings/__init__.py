@@ -6,9 +6,7 @@ from tickhouse.settings.groups import (
     AlertOverride,
     AnalyticsSettings,
     ApiSettings,
-    ChannelSettings,
     DagsterSettings,
-    DeliverySettings,
     DerivedInterval,
     DocsSettings,
     Indicator,
@@ -25,6 +23,7 @@ from tickhouse.settings.groups import (
 )
 from tickhouse.settings.settings import Settings, as_environment, environment_names, load_settings
 from tickhouse.settings.sources import CONFIG_VARIABLE, PREFIX, process_environment, read_secret
+from tickhouse.settings.telling import ChannelSettings, DeliverySettings, IncidentSettings
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -39,6 +38,7 @@ __all__ = [
     "DeliverySettings",
     "DerivedInterval",
     "DocsSettings",
+    "IncidentSettings",
     "Indicator",
     "IngestorSettings",
     "KafkaSettings",

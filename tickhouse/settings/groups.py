@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from tickhouse.address import url
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, Field(min_length=1)]
 Month = Annotated[str, Field(pattern=r"^[1-9]\d{3}-(0[1-9]|1[0-2])$")]
@@ -199,44 +201,6 @@ class AnalyticsSettings(Group):
         return tuple(name for name in INDICATORS if self.enabled and name in self.indicators)
 
 
-def _refuse_our_prefix(name: str) -> str:
-    if name.startswith("TICKHOUSE_"):
-        raise ValueError(f"{name} would be taken for a setting: give the variable a name without TICKHOUSE_")
-    return name
-
-
-class ChannelSettings(Group):
-    """A channel that alerts are delivered to; its address is a secret, and so in a variable of the environment."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-    url_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$"), AfterValidator(_refuse_our_prefix)]
-    min_severity: Severity = "low"
-    symbols: tuple[Text, ...] = ()
-    rules: tuple[AlertRule, ...] = ()
-
-
-def _refuse_one_name_twice(channels: tuple[ChannelSettings, ...]) -> tuple[ChannelSettings, ...]:
-    for name, times in Counter(channel.name for channel in channels).items():
-        if times > 1:
-            raise ValueError(f"{times} channels are called {name}: a channel's name is its own")
-    return channels
-
-
-class DeliverySettings(Group):
-    channels: Annotated[tuple[ChannelSettings, ...], AfterValidator(_refuse_one_name_twice)] = Field(
-        (),
-        description="Whom alerts are told: a list of `{name, url_variable, min_severity, symbols, rules}`. `url_variable` names "
-        "the variable of the environment that holds the channel's address, as apprise writes it.",
-    )
-    digest_from: PositiveInt = Field(5, description="So many alerts that wait for a channel are told in one message.")
-    timeout_seconds: PositiveFloat = Field(20.0, description="A message that is not taken so soon is sent again.")
-    max_backoff_seconds: PositiveFloat = Field(300.0, description="A channel that is out is tried again at least this often.")
-    history: bool = Field(
-        False, description="Tell of every alert, however old its bar. Off: of history and backfills nobody is told anything."
-    )
-    max_age_hours: PositiveFloat = Field(72.0, description="An alert is told of when its bar ended no longer ago than this.")
-
-
 class SnapshotSettings(Group):
     retention_seconds: PositiveFloat = Field(3600.0, description="A snapshot that is no longer the newest is kept this long.")
 
@@ -255,10 +219,16 @@ class PagesSettings(Group):
 class DagsterSettings(Group):
     host: Text = Field("127.0.0.1", description="Address the Dagster UI listens on.")
     port: Port = Field(3000, description="Port of the Dagster UI.")
+    url: Text | None = Field(None, description="Where people reach the UI from elsewhere, for links; unset: at host and port.")
     code_server_port: Port = Field(4266, description="Port of Dagster's code server, which workspace.yaml names.")
     first_month: Month = Field("1900-01", description="The first event month that assets have a partition for.")
     compact_cron: Cron = Field("15 2 * * *", description="When Dagster compacts landed slots, as cron has it, in UTC.")
     retention_cron: Cron = Field("45 * * * *", description="When Dagster removes expired snapshots, as cron has it, in UTC.")
+
+    @property
+    def public_url(self) -> str:
+        """Where the UI is, without a slash at its end."""
+        return (self.url or url(self.host, self.port)).rstrip("/")
 
 
 class DocsSettings(Group):
@@ -269,8 +239,7 @@ class DocsSettings(Group):
     @property
     def validation_url(self) -> str:
         """Where Data Docs are."""
-        base = self.url or f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
-        return f"{base.rstrip('/')}/validation/"
+        return f"{(self.url or url(self.host, self.port)).rstrip('/')}/validation/"
 
 
 class LoggingSettings(Group):

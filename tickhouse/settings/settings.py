@@ -19,7 +19,6 @@ from tickhouse.settings.groups import (
     AnalyticsSettings,
     ApiSettings,
     DagsterSettings,
-    DeliverySettings,
     DocsSettings,
     IngestorSettings,
     KafkaSettings,
@@ -32,6 +31,7 @@ from tickhouse.settings.groups import (
     ValidationSettings,
 )
 from tickhouse.settings.sources import ENV_FILE, config_path, from_file, from_variables, leaves, read_variables
+from tickhouse.settings.telling import DeliverySettings, IncidentSettings
 
 
 class Settings(BaseSettings):
@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     validation: ValidationSettings = ValidationSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
     delivery: DeliverySettings = DeliverySettings()
+    incidents: IncidentSettings = IncidentSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     api: ApiSettings = ApiSettings()
     pages: PagesSettings = PagesSettings()

@@ -35,7 +35,8 @@ class Channel:
     def wants(self, event: AlertEvent) -> bool:
         chosen = self.settings
         return (
-            is_as_grave(event, chosen.min_severity)
+            chosen.alerts
+            and is_as_grave(event, chosen.min_severity)
             and (not chosen.symbols or event.symbol in chosen.symbols)
             and (not chosen.rules or event.rule in chosen.rules)
         )
@@ -43,9 +44,12 @@ class Channel:
 
 def open_channels(delivery: DeliverySettings) -> list[Channel]:
     """Every channel of the settings. Raises ChannelError when an address is missing, or none that apprise knows."""
-    return [
-        Channel(chosen, AppriseSender(chosen.name, chosen.url_variable, delivery.timeout_seconds)) for chosen in delivery.channels
-    ]
+    return [open_channel(chosen, delivery) for chosen in delivery.channels]
+
+
+def open_channel(chosen: ChannelSettings, delivery: DeliverySettings) -> Channel:
+    """One of them. Raises as `open_channels` does."""
+    return Channel(chosen, AppriseSender(chosen.name, chosen.url_variable, delivery.timeout_seconds))
 
 
 class AppriseSender:

@@ -24,6 +24,14 @@ class Refusal(BaseModel):
     failing_rows: int
     refused_at: datetime
 
+    @property
+    def way_on(self) -> str:
+        """What to do about it, for people."""
+        if self.failing_rows:
+            command = "TICKHOUSE_VALIDATION__MAX_QUARANTINED_PCT=100 tickhouse build"
+            return f"To let it through, its failing rows to quarantine: `{command}`."
+        return "No setting lets it through: what landed or the rules of transform/validation/suite.py must change."
+
 
 def refusal_key(chain: Chain, position: int) -> str:
     return f"{AREA}/{chain.path}/{slot_name(position)}-refused.json"

@@ -14,7 +14,6 @@ from apps.cli.demo.demo import DemoFailedError, check_account
 from apps.cli.demo.feed import split_last_dates
 from apps.cli.demo.report import quantile
 from apps.cli.demo.stages import StageCounter, Stages, published_waits
-from apps.cli.status import KafkaSide, read_status
 from apps.cli.status_report import status_report
 from ingestion.sources import SAMPLE_ROWS, read_sample
 from tickhouse.settings import Settings
@@ -23,6 +22,7 @@ from transform.progress import ModelProgress, note_progress
 from transform.snapshot.layout import Cell
 from transform.snapshot.manifest import Balance, Manifest, latest_manifest
 from transform.snapshot.publish import NewMart, Publication, publish
+from transform.status import KafkaSide, read_status
 from transform.validation.record import ValidationRecord, write_record
 
 

@@ -13,12 +13,12 @@ from market_snapshot import publish_bars, stock_bars, weekly_bars
 from rich.console import Console
 
 from apps.cli.demo.plan import demo_settings, held_folder
-from apps.cli.status import KafkaSide, Status, read_kafka_side, read_status
 from apps.cli.status_report import seconds_text, status_json, status_report
 from apps.cli.status_watch import report, show_status
 from ingestion.loss import Loss, give_up
 from tickhouse.settings import KafkaSettings, Settings
 from tickhouse.storage.local import LocalStorage
+from transform.status import KafkaSide, Status, read_kafka_side, read_status
 from transform.validation.record import ValidationRecord, write_record
 from transform.validation.refusal import Refusal, write_refusal
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from apps.cli.readiness import is_listening
 from ingestion.chain.slot import DEAD_LETTER, GENESIS, LANDING, Chain, SlotFooter, slot_name
 from ingestion.chain.walk import find_chains, read_footer, read_genesis, walk
 from ingestion.ends import committed_slots, topic_ends
 from ingestion.loss import given_up
 from ingestion.topic import BrokerUnreachableError, TopicMissingError, describe_topic
+from tickhouse.address import is_listening
 from tickhouse.settings import Settings
 from tickhouse.storage import ObjectMissingError, Storage
 from transform.snapshot.manifest import Manifest, latest_manifest
