@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dagster as dg
 
+from orchestration.assets.alert import delivered_alert
 from orchestration.assets.control import CONTROL
 from orchestration.assets.landing import LANDED_SLOT, TOPIC
 from orchestration.assets.model import model_assets
 from orchestration.assets.snapshot import published_snapshot
 from orchestration.assets.validation import validated_slot
+from orchestration.delivering import delivery_sensor
+from orchestration.incidents import incident_sensor
 from orchestration.jobs import JOBS, schedules
 from orchestration.resources import Platform
 from orchestration.sensors import new_slots
@@ -21,10 +24,10 @@ def definitions() -> dg.Definitions:
     settings = load_settings()
     models = model_assets(ensure_manifest(settings), settings)
     return dg.Definitions(
-        assets=[*CONTROL, TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot],
+        assets=[*CONTROL, TOPIC, LANDED_SLOT, validated_slot, models, published_snapshot, delivered_alert],
         jobs=JOBS,
         schedules=schedules(settings),
-        sensors=[new_slots],
+        sensors=[new_slots, incident_sensor(settings), delivery_sensor(settings)],
         resources={"platform": Platform()},
         executor=dg.in_process_executor,
     )

@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from ingestion.chain.compaction import ArchiveSize, compact
+from ingestion.chain.compaction import Archived, ArchiveSize, compact
+from orchestration.assets.alert import delivered_alert
 from orchestration.resources import Platform
+from orchestration.retries import ANEW_AFTER_A_CRASH, tried_again
 from tickhouse.settings import Settings
 from transform.build import run_build
 from transform.changed_months import BY_MONTH
@@ -14,37 +16,46 @@ from transform.snapshot.retention import remove_expired
 from transform.validation.revalidation import revalidate
 from transform.warehouse import build_lock
 
+DELIVER = dg.define_asset_job(
+    "deliver", selection=dg.AssetSelection.assets(delivered_alert), description="Deliver the alerts that wait for a channel."
+)
+
 BUILD = dg.define_asset_job(
-    "build", selection=dg.AssetSelection.all(), description="Validate what has landed, build the models, publish."
+    "build",
+    selection=dg.AssetSelection.all() - dg.AssetSelection.assets(delivered_alert),
+    description="Validate what has landed, build the models, publish.",
 )
 
 BACKFILL = dg.define_asset_job(
     "backfill",
     selection=dg.AssetSelection.assets(*BY_MONTH),
     description="Rebuild a range of event months from their slots, with what depends on them, and publish: one run.",
+    tags=ANEW_AFTER_A_CRASH,
 )
 
 
 @dg.op(name="build_anew")
 def _full_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
-    run_build(platform.settings(), on_stage=context.log.info, is_full_refresh=True)
+    with tried_again():
+        run_build(platform.settings(), on_stage=context.log.info, is_full_refresh=True)
 
 
-@dg.job(description="Read every validated slot again, compute every model anew, publish.")
+@dg.job(description="Read every validated slot again, compute every model anew, publish.", tags=ANEW_AFTER_A_CRASH)
 def full_refresh() -> None:
     _full_refresh()
 
 
 @dg.op(name="publish_warehouse")
 def _publish(context: dg.OpExecutionContext, platform: Platform) -> None:
-    with build_lock(settings := platform.settings()):
+    with tried_again(), build_lock(settings := platform.settings()):
         manifest = publish_warehouse(settings, platform.storage())
     context.log.info(f"the newest snapshot is {manifest.number}")
 
 
 @dg.op(name="revalidate_slots")
 def _revalidate(context: dg.OpExecutionContext, platform: Platform) -> None:
-    outcome = revalidate(platform.settings(), platform.storage())
+    with tried_again():
+        outcome = revalidate(platform.settings(), platform.storage())
     if outcome.blocked is not None:
         raise dg.Failure(outcome.blocked, allow_retries=False)
     context.log.info(
@@ -55,19 +66,22 @@ def _revalidate(context: dg.OpExecutionContext, platform: Platform) -> None:
 
 @dg.op(name="compact_chains")
 def _compact(context: dg.OpExecutionContext, platform: Platform) -> None:
-    made = compact(
-        platform.storage(), ArchiveSize(), lambda archived: context.log.info(f"archived {archived.record.slots:,} slots")
-    )
+    def tell(archived: Archived) -> None:
+        context.log.info(f"archived {archived.record.slots:,} slots")
+
+    with tried_again():
+        made = compact(platform.storage(), ArchiveSize(), tell)
     context.log.info(f"archives made: {len(made):,}")
 
 
 @dg.op(name="remove_expired_snapshots")
 def _retention(context: dg.OpExecutionContext, platform: Platform) -> None:
     kept = timedelta(seconds=platform.settings().snapshot.retention_seconds)
-    context.log.info(f"snapshots removed: {remove_expired(platform.storage(), kept):,}")
+    with tried_again():
+        context.log.info(f"snapshots removed: {remove_expired(platform.storage(), kept):,}")
 
 
-@dg.job(description="Publish what the warehouse holds, again if it was published: nothing is computed.")
+@dg.job(description="Publish what the warehouse holds, again if it was published: nothing is computed.", tags=ANEW_AFTER_A_CRASH)
 def publish() -> None:
     _publish()
 
@@ -75,22 +89,23 @@ def publish() -> None:
 @dg.job(
     name="revalidate",
     description="Judge again, by the present rules, every bar that other rules judged; the next build reads what moved.",
+    tags=ANEW_AFTER_A_CRASH,
 )
 def revalidation() -> None:
     _revalidate()
 
 
-@dg.job(name="compact", description="Merge landed slots into archives, as many as fill one.")
+@dg.job(name="compact", description="Merge landed slots into archives, as many as fill one.", tags=ANEW_AFTER_A_CRASH)
 def compaction() -> None:
     _compact()
 
 
-@dg.job(description="Remove snapshots that were succeeded longer ago than `snapshot.retention_seconds`.")
+@dg.job(description="Remove snapshots that were succeeded longer ago than `snapshot.retention_seconds`.", tags=ANEW_AFTER_A_CRASH)
 def retention() -> None:
     _retention()
 
 
-JOBS = (BUILD, BACKFILL, full_refresh, publish, revalidation, compaction, retention)
+JOBS = (BUILD, DELIVER, BACKFILL, full_refresh, publish, revalidation, compaction, retention)
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:

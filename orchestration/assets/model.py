@@ -11,6 +11,7 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from orchestration.partitions import ONE_RUN, MonthEvent, asked_months, event_months, month_events, tell_in_log
 from orchestration.resources import Platform
+from orchestration.retries import tried_again
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform import build
@@ -61,7 +62,8 @@ def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Stora
     """Model what is new; of a run that is for months these once more, from their slots to a snapshot."""
     months = asked_months(context)
     if months is not None:
-        done = rebuild_months(settings, storage, months, tell_in_log(context))
+        with tried_again():
+            done = rebuild_months(settings, storage, months, tell_in_log(context))
         context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
         return done.models, done.changed
     with build_lock(settings):

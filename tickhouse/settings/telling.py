@@ -45,6 +45,7 @@ class DeliverySettings(Group):
         "`{name, url_variable, min_severity, symbols, rules, alerts, incidents}`. `url_variable` names the variable of the "
         "environment that holds the channel's address, as apprise writes it.",
     )
+    look_seconds: PositiveInt = Field(5, description="How often Dagster looks for alerts that wait for a channel.")
     digest_from: PositiveInt = Field(5, description="So many alerts that wait for a channel are told in one message.")
     timeout_seconds: PositiveFloat = Field(20.0, description="A message that is not taken so soon is sent again.")
     max_backoff_seconds: PositiveFloat = Field(300.0, description="A channel that is out is tried again at least this often.")

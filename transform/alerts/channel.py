@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,6 +59,7 @@ class AppriseSender:
     def __init__(self, channel: str, url_variable: str, timeout_seconds: float) -> None:
         import apprise
 
+        _keep_addresses_out_of_logs()
         url = read_secret(url_variable)
         if url is None:
             raise ChannelError(
@@ -84,3 +86,9 @@ class AppriseSender:
             timeout=self._timeout_seconds,
         )
         return bool(result)
+
+
+def _keep_addresses_out_of_logs() -> None:
+    """At DEBUG apprise logs the whole address, and its HTTP client the path, which is the secret of many a webhook."""
+    for name in ("apprise", "urllib3"):
+        logging.getLogger(name).setLevel(logging.INFO)

@@ -40,7 +40,7 @@ class Stage:
     target: int | None
 
 
-def look(
+def look_at_lag(
     status: Status, marks: Mapping[str, Mark], limits: IncidentSettings, now: datetime, dagster_url: str
 ) -> tuple[list[Observation], dict[str, Mark]]:
     """What is seen of each stage's lag, and the marks for the next look.

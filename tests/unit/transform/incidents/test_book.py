@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def well(key: str, seconds: float) -> Observation:
 
 @dataclass
 class Receiver:
-    """Takes messages by its script: `ok`, `refuse` (not taken), `lose` (taken, but no answer), `kill` (taken, the sender dies)."""
+    """Takes messages by its script: `ok`, `refuse` (not taken), `lose` (taken, but no answer), `kill` (taken, and it dies)."""
 
     script: list[str] = field(default_factory=list)
     taken: list[Message] = field(default_factory=list)
@@ -215,7 +216,7 @@ def test_a_channel_that_is_out_is_tried_again_later_and_later_and_keeps_no_other
         if len(down.script) < before:
             tries.append(second)
         say(book, up, second, "ops")
-    assert [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)] == [10, 20, 40, 80, 160, 300, 300]
+    assert [later - earlier for earlier, later in pairwise(tries)] == [10, 20, 40, 80, 160, 300, 300]
     assert down.references == up.references == ["incident-1/began"]
 
 
