@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from orchestration.resources import Platform
+from orchestration.retries import ANEW_AFTER_A_CRASH
 from tickhouse.settings import FreshnessSettings
 from transform.freshness.gaps import GapsFound, find_gaps
 from transform.freshness.look import Freshness, look
@@ -83,9 +84,15 @@ MARKET_CHECKS = dg.AssetSelection.checks(bars_are_fresh, no_trading_day_is_missi
 """What a build leaves out: these depend on the time of day, and not on what it made."""
 
 FRESHNESS = dg.define_asset_job(
-    "freshness", selection=dg.AssetSelection.checks(bars_are_fresh), description="Look for series whose due bar is missing."
+    "freshness",
+    selection=dg.AssetSelection.checks(bars_are_fresh),
+    description="Look for series whose due bar is missing.",
+    tags=ANEW_AFTER_A_CRASH,
 )
 
 GAPS = dg.define_asset_job(
-    "gaps", selection=dg.AssetSelection.checks(no_trading_day_is_missing), description="Look for trading days without a bar."
+    "gaps",
+    selection=dg.AssetSelection.checks(no_trading_day_is_missing),
+    description="Look for trading days without a bar.",
+    tags=ANEW_AFTER_A_CRASH,
 )

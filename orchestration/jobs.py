@@ -57,7 +57,10 @@ COMPACT = dg.define_asset_job(
 )
 
 DOCUMENT = dg.define_asset_job(
-    "document", selection=dg.AssetSelection.assets(dbt_docs), description="Write the documentation of the dbt models anew."
+    "document",
+    selection=dg.AssetSelection.assets(dbt_docs),
+    description="Write the documentation of the dbt models anew.",
+    tags=ANEW_AFTER_A_CRASH,
 )
 
 
@@ -87,7 +90,8 @@ def full_refresh() -> None:
 
 
 @dg.job(
-    description="Validate, model and publish what is new, now: the build to start by hand, for `build` would be asked for months."
+    description="Validate, model and publish what is new: the build to start by hand, for `build` would be asked for months.",
+    tags=ANEW_AFTER_A_CRASH,
 )
 def build_by_hand() -> None:
     _build_new()
@@ -145,7 +149,10 @@ def _run_retention(context: dg.OpExecutionContext, platform: Platform) -> None:
     context.log.info(f"removed: {remove_old_records(context.instance, kept, datetime.now(UTC))}")
 
 
-@dg.job(description="Remove records of runs that ended, by `dagster.run_retention_hours` and `dagster.run_retention_runs`.")
+@dg.job(
+    description="Remove records of runs that ended, by `dagster.run_retention_hours` and `dagster.run_retention_runs`.",
+    tags=ANEW_AFTER_A_CRASH,
+)
 def run_retention() -> None:
     _run_retention()
 

@@ -74,7 +74,7 @@ def _run_trouble(instance: dg.DagsterInstance, settings: Settings, run: dg.Dagst
         title="tickhouse: a run of chosen assets failed"
         if run.job_name == CHOSEN_ASSETS
         else f"tickhouse: the job {_name(run)} failed",
-        text=redact(_reason(instance, run.run_id), secret_variables(settings.delivery)),
+        text=redact(_reason(instance, run.run_id), secret_variables(settings)),
         severity="high",
         link=f"{settings.dagster.public_url}/runs/{run.run_id}",
         advice=_ADVICE.get(run.job_name, _ANY_JOB),
@@ -121,7 +121,7 @@ def check_observation(evaluation: dg.AssetCheckEvaluation, at: datetime, setting
     page = f"{url}/assets/{quote(asset)}?view=checks&checkDetail={quote(check)}"
     trouble = Trouble(
         title=f"tickhouse: {asset} is stale ({check})" if is_stale else f"tickhouse: the check {check} of {asset} failed",
-        text=redact(_said(evaluation), secret_variables(settings.delivery)),
+        text=redact(_said(evaluation), secret_variables(settings)),
         severity="medium" if is_stale else "high",
         link=f"{page}\nRun: {url}/runs/{run_id}",
         advice=_STALE if is_stale else _CHECK,

@@ -4,6 +4,7 @@ import dagster as dg
 
 from orchestration.resources import Platform
 from orchestration.retries import tried_again
+from orchestration.teams import DATA_PLATFORM
 from transform.alerts.waiting import deliver_waiting
 
 CHANNEL_TAG = "tickhouse/channel"
@@ -13,6 +14,7 @@ CHANNEL_TAG = "tickhouse/channel"
 @dg.asset(
     deps=["published_snapshot"],
     group_name="alerts",
+    owners=[DATA_PLATFORM],
     kinds={"apprise"},
     description="Alerts that were told, by each channel of `delivery.channels`, at least once and in the ledger's order.",
 )

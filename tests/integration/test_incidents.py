@@ -16,8 +16,8 @@ from webhook import Webhook, listening
 from ingestion.topic import BrokerUnreachableError
 from orchestration import retries
 from orchestration.incidents import Cursor, incident_sensor, look
-from orchestration.jobs import BACKFILL, BUILD, DELIVER, compaction, full_refresh, publish, retention, revalidation
-from orchestration.processes import INSTANCE
+from orchestration.instance import instance_yaml
+from orchestration.jobs import BUILD, DELIVER, JOBS
 from orchestration.resources import Platform
 from tickhouse.settings import ChannelSettings, DagsterSettings, IncidentSettings, Settings, as_environment
 from tickhouse.storage import StorageUnavailableError, open_storage
@@ -51,9 +51,9 @@ def told(settings: Settings, hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
+def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """One that tries runs again as ours does."""
-    with dg.instance_for_test(overrides={"run_retries": yaml.safe_load(INSTANCE.read_text())["run_retries"]}) as made:
+    with dg.instance_for_test(overrides={"run_retries": yaml.safe_load(instance_yaml(settings))["run_retries"]}) as made:
         yield made
 
 
@@ -261,9 +261,7 @@ def test_what_may_pass_is_tried_again_and_nothing_else(error: Exception, tries: 
     assert len(calls) == tries
 
 
-@pytest.mark.parametrize(
-    "job", [BUILD, DELIVER, BACKFILL, full_refresh, publish, revalidation, compaction, retention], ids=lambda job: job.name
-)
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.name)
 def test_a_run_whose_process_died_starts_anew_unless_a_sensor_asks_for_it(instance: dg.DagsterInstance, job: Job) -> None:
     run = instance.create_run_for_job(failing("any", None), status=dg.DagsterRunStatus.STARTED, tags=dict(job.tags or {}))
     instance.report_run_failed(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tickhouse.settings import DeliverySettings, read_secret
+from tickhouse.settings import Settings, read_secret
 
 LONGEST_TEXT = 800
 _AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -13,9 +13,10 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _SHORTEST = 4
 
 
-def secret_variables(delivery: DeliverySettings) -> tuple[str, ...]:
-    """The variables of the environment that hold secrets of ours: the channels' addresses, and the AWS client's own."""
-    return (*(channel.url_variable for channel in delivery.channels), *_AWS)
+def secret_variables(settings: Settings) -> tuple[str, ...]:
+    """The variables of the environment that hold secrets: channels' addresses, of Dagster's records, the AWS client's own."""
+    records = settings.dagster.postgres_url_variable
+    return (*(channel.url_variable for channel in settings.delivery.channels), *((records,) if records else ()), *_AWS)
 
 
 def redact(text: str, variables: Iterable[str]) -> str:
