@@ -28,7 +28,7 @@ CASES = (WARM, STOCK)
 LAUNCHERS = {WARM: "warm", STOCK: "stock"}
 SYMBOLS = 5
 HISTORY_BARS = 2_000
-BURST_BARS, BURSTS, BURST_PAUSE_SECONDS = 500, 5, 10.0
+BURST_BARS, BURSTS, BURST_PAUSE_SECONDS = 500, 3, 5.0
 BEHIND_SECONDS = 120.0
 
 say = partial(print, flush=True)
@@ -36,7 +36,7 @@ say = partial(print, flush=True)
 
 def main() -> int:
     subject = f"of one bar a second, then {BURSTS} bursts of {BURST_BARS} bars; five symbols of one-minute bars"
-    return run_benchmark(NAME, __doc__, Amount(120, "seconds", subject), CASES, open_folder, run)
+    return run_benchmark(NAME, __doc__, Amount(60, "seconds", subject), CASES, open_folder, run)
 
 
 def run(folder: Path, names: Sequence[str], seconds: int, runs: int) -> tuple[Figures, dict[str, float]]:

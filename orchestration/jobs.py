@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from orchestration.assets.alert import delivered_alert
 from orchestration.assets.snapshot import figures
 from orchestration.assets.upkeep import archived_slot, dbt_docs
+from orchestration.checks import FRESHNESS, GAPS, MARKET_CHECKS
 from orchestration.partitions import month_materializations
 from orchestration.records import Kept, remove_old_records
 from orchestration.resources import WAREHOUSE, Platform
+from orchestration.retries import ANEW_AFTER_A_CRASH, tried_again
 from orchestration.telling import tell
 from tickhouse.settings import Settings
 from transform.changed_months import BY_MONTH
@@ -19,39 +22,60 @@ from transform.validation.revalidation import revalidate
 from transform.warehouse import build_lock
 
 _TO_THE_SNAPSHOT = dg.AssetSelection.assets("published_snapshot").upstream()
+_GATING_CHECKS = dg.AssetSelection.checks_for_assets("validated_slot")
 
 BUILD = dg.define_asset_job(
     "build",
-    # Of checks those that gate; the models' own are dbt's tests, which dbt runs, and tells of, with the models.
-    selection=_TO_THE_SNAPSHOT.without_checks() | dg.AssetSelection.checks_for_assets("validated_slot"),
+    # The models' own checks are dbt's tests: dbt runs those that new bars could fail, and tells of them, with the models.
+    selection=_TO_THE_SNAPSHOT.without_checks() | _GATING_CHECKS,
     description="Validate what has landed, build the models, publish.",
+)
+
+TEST = dg.define_asset_job(
+    "test",
+    selection=dg.AssetSelection.all_asset_checks() - MARKET_CHECKS - _GATING_CHECKS,
+    description="Run every test of the models over whole tables; a build runs some, over the rows that it touched.",
+    tags=ANEW_AFTER_A_CRASH,
+)
+
+DELIVER = dg.define_asset_job(
+    "deliver", selection=dg.AssetSelection.assets(delivered_alert), description="Deliver the alerts that wait for a channel."
 )
 
 BACKFILL = dg.define_asset_job(
     "backfill",
     selection=dg.AssetSelection.assets(*BY_MONTH),
     description="Rebuild a range of event months from their slots, with what depends on them, and publish: one run.",
+    tags=ANEW_AFTER_A_CRASH,
 )
 
 COMPACT = dg.define_asset_job(
     "compact",
     selection=dg.AssetSelection.assets(archived_slot),
     description="Merge landed slots into archives, as many as fill one.",
+    tags=ANEW_AFTER_A_CRASH,
 )
 
 DOCUMENT = dg.define_asset_job(
-    "document", selection=dg.AssetSelection.assets(dbt_docs), description="Write the documentation of the dbt models anew."
+    "document",
+    selection=dg.AssetSelection.assets(dbt_docs),
+    description="Write the documentation of the dbt models anew.",
+    tags=ANEW_AFTER_A_CRASH,
 )
 
 
 @dg.op(name="build_anew", pool=WAREHOUSE)
 def _full_refresh(context: dg.OpExecutionContext, platform: Platform) -> None:
-    _tell(context, refresh(platform.settings(), platform.storage(), is_full=True))
+    with tried_again():
+        done = refresh(platform.settings(), platform.storage(), is_full=True)
+    _tell(context, done)
 
 
 @dg.op(name="build_new", pool=WAREHOUSE)
 def _build_new(context: dg.OpExecutionContext, platform: Platform) -> None:
-    _tell(context, refresh(platform.settings(), platform.storage(), is_full=False))
+    with tried_again():
+        done = refresh(platform.settings(), platform.storage(), is_full=False)
+    _tell(context, done)
 
 
 def _tell(context: dg.OpExecutionContext, done: Refresh) -> None:
@@ -60,13 +84,14 @@ def _tell(context: dg.OpExecutionContext, done: Refresh) -> None:
     tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest))])
 
 
-@dg.job(description="Read every validated slot again, compute every model anew, publish.")
+@dg.job(description="Read every validated slot again, compute every model anew, publish.", tags=ANEW_AFTER_A_CRASH)
 def full_refresh() -> None:
     _full_refresh()
 
 
 @dg.job(
-    description="Validate, model and publish what is new, now: the build to start by hand, for `build` would be asked for months."
+    description="Validate, model and publish what is new: the build to start by hand, for `build` would be asked for months.",
+    tags=ANEW_AFTER_A_CRASH,
 )
 def build_by_hand() -> None:
     _build_new()
@@ -74,14 +99,15 @@ def build_by_hand() -> None:
 
 @dg.op(name="publish_warehouse", pool=WAREHOUSE)
 def _publish(context: dg.OpExecutionContext, platform: Platform) -> None:
-    with build_lock(settings := platform.settings()):
+    with tried_again(), build_lock(settings := platform.settings()):
         manifest = publish_warehouse(settings, platform.storage())
     tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(manifest))])
 
 
 @dg.op(name="revalidate_slots")
 def _revalidate(context: dg.OpExecutionContext, platform: Platform) -> None:
-    outcome = revalidate(platform.settings(), platform.storage())
+    with tried_again():
+        outcome = revalidate(platform.settings(), platform.storage())
     if outcome.blocked is not None:
         raise dg.Failure(outcome.blocked, allow_retries=False)
     context.log.info(
@@ -93,10 +119,11 @@ def _revalidate(context: dg.OpExecutionContext, platform: Platform) -> None:
 @dg.op(name="remove_expired_snapshots")
 def _retention(context: dg.OpExecutionContext, platform: Platform) -> None:
     kept = timedelta(seconds=platform.settings().snapshot.retention_seconds)
-    context.log.info(f"snapshots removed: {remove_expired(platform.storage(), kept):,}")
+    with tried_again():
+        context.log.info(f"snapshots removed: {remove_expired(platform.storage(), kept):,}")
 
 
-@dg.job(description="Publish what the warehouse holds, again if it was published: nothing is computed.")
+@dg.job(description="Publish what the warehouse holds, again if it was published: nothing is computed.", tags=ANEW_AFTER_A_CRASH)
 def publish() -> None:
     _publish()
 
@@ -104,12 +131,13 @@ def publish() -> None:
 @dg.job(
     name="revalidate",
     description="Judge again, by the present rules, every bar that other rules judged; the next build reads what moved.",
+    tags=ANEW_AFTER_A_CRASH,
 )
 def revalidation() -> None:
     _revalidate()
 
 
-@dg.job(description="Remove snapshots that were succeeded longer ago than `snapshot.retention_seconds`.")
+@dg.job(description="Remove snapshots that were succeeded longer ago than `snapshot.retention_seconds`.", tags=ANEW_AFTER_A_CRASH)
 def retention() -> None:
     _retention()
 
@@ -121,12 +149,30 @@ def _run_retention(context: dg.OpExecutionContext, platform: Platform) -> None:
     context.log.info(f"removed: {remove_old_records(context.instance, kept, datetime.now(UTC))}")
 
 
-@dg.job(description="Remove records of runs that ended, by `dagster.run_retention_hours` and `dagster.run_retention_runs`.")
+@dg.job(
+    description="Remove records of runs that ended, by `dagster.run_retention_hours` and `dagster.run_retention_runs`.",
+    tags=ANEW_AFTER_A_CRASH,
+)
 def run_retention() -> None:
     _run_retention()
 
 
-JOBS = (BUILD, BACKFILL, COMPACT, DOCUMENT, build_by_hand, full_refresh, publish, revalidation, retention, run_retention)
+JOBS = (
+    BUILD,
+    BACKFILL,
+    TEST,
+    DELIVER,
+    FRESHNESS,
+    GAPS,
+    COMPACT,
+    DOCUMENT,
+    build_by_hand,
+    full_refresh,
+    publish,
+    revalidation,
+    retention,
+    run_retention,
+)
 
 
 def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
@@ -136,6 +182,9 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     return [
         dg.ScheduleDefinition(job=job, cron_schedule=cron, execution_timezone="UTC", default_status=running)
         for job, cron in (
+            (TEST, chosen.test_cron),
+            (FRESHNESS, chosen.freshness_cron),
+            (GAPS, chosen.gaps_cron),
             (COMPACT, chosen.compact_cron),
             (DOCUMENT, chosen.docs_cron),
             (retention, chosen.retention_cron),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from tickhouse.storage import ObjectMissingError
 from tickhouse.storage.base import check_folder, check_key
@@ -58,3 +59,30 @@ class MemoryStorage:
         start = f"{name}/" if (name := check_folder(folder)) else ""
         rests = (key[len(start) :].partition("/") for key in self.objects if key.startswith(start))
         return sorted({(name, bool(slash)) for name, slash, _rest in rests})
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class MortalStorage(MemoryStorage):
+    """Dies at the puts and deletes whose numbers are in `deaths`: before it does them, or after."""
+
+    deaths: dict[int, str]
+    count = 0
+
+    def _do(self, act: Any, *arguments: Any) -> Any:
+        self.count += 1
+        death = self.deaths.get(self.count)
+        if death == "before":
+            raise Killed
+        result = act(*arguments)
+        if death == "after":
+            raise Killed
+        return result
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        return self._do(super().put_if_absent, key, data)
+
+    def delete(self, key: str) -> None:
+        self._do(super().delete, key)

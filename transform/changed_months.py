@@ -47,6 +47,9 @@ class ModelRows:
     total: Mapping[str, int]
 
 
+NO_ROWS = ModelRows({}, {})
+
+
 def model_rows(settings: Settings, storage: Storage) -> ModelRows:
     """What builds changed since the newest snapshot, all there is where there is none; hold `build_lock`.
 

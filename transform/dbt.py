@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dbt_project
 from tickhouse.settings import Settings, load_settings
+from transform.dbt_once import work_out_once
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -44,6 +43,7 @@ def run_dbt(
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
+    work_out_once()
     _write_profile(settings)
     target = settings.dbt_target_path
     folders = ["--project-dir", PROJECT, "--profiles-dir", target, "--target-path", target, "--log-path", settings.log_path]
@@ -73,27 +73,6 @@ def generate_docs(settings: Settings, *, with_catalog: bool = True) -> Path:
     if not result.success:
         raise DbtError("dbt docs generate failed; see dbt.log in the log folder")
     return settings.dbt_target_path / "static_index.html"
-
-
-@dataclass(frozen=True)
-class SourceFreshness:
-    """How old the newest row of a source is: `status` is pass, warn or error, None of `loaded_at` (UTC) that there is no row."""
-
-    source: str
-    status: str
-    loaded_at: datetime | None
-
-
-def check_freshness(settings: Settings) -> list[SourceFreshness]:
-    """`dbt source freshness`: each source that says when it is stale; hold `build_lock`. Raises DbtError."""
-    ran: Any = run_dbt(settings, "--quiet", "source", "freshness").result
-    return [_freshness(item) for item in ran.results]
-
-
-def _freshness(item: Any) -> SourceFreshness:
-    loaded_at = getattr(item, "max_loaded_at", None)
-    is_empty = loaded_at is None or loaded_at.year == 1
-    return SourceFreshness(f"{item.node.source_name}.{item.node.name}", str(item.status), None if is_empty else loaded_at)
 
 
 def running_settings() -> Settings:

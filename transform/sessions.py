@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
 
 EVERY_DAY = "24/7"
 """What stands for the exchange of instruments that are always traded: those whose kind is crypto."""
@@ -87,7 +91,27 @@ def _calendars(exchanges: tuple[tuple[str, str], ...], last_year: int) -> tuple[
 
 
 def _calendar(mic: str, name: str, last_year: int) -> Calendar | None:
-    """None where exchange_calendars has no such calendar: what cannot be known is not guessed."""
+    known = known_calendar(name, last_year)
+    if known is None:
+        return None
+    return Calendar(mic, name, known.first_date, known.last_date, pa.array(known.calendar.sessions.date, pa.date32()))
+
+
+@dataclass(frozen=True)
+class KnownCalendar:
+    """A calendar of exchange_calendars with all that it knows from `first_date` to `last_date`."""
+
+    calendar: ExchangeCalendar
+    first_date: date
+    last_date: date
+
+
+@cache
+def known_calendar(name: str, last_year: int) -> KnownCalendar | None:
+    """From 1960, or as far back as it goes, to the end of `last_year` or of what it knows; made once a process.
+
+    None where exchange_calendars has no such calendar: what cannot be known is not guessed.
+    """
     import exchange_calendars  # half a second, and only a first build pays it
     from exchange_calendars.errors import InvalidCalendarName
 
@@ -98,5 +122,4 @@ def _calendar(mic: str, name: str, last_year: int) -> Calendar | None:
     earliest, latest = type(known).bound_min(), type(known).bound_max()
     first = _FIRST if earliest is None else max(_FIRST, earliest.date())
     last = date(last_year, 12, 31) if latest is None else min(date(last_year, 12, 31), latest.date())
-    days = exchange_calendars.get_calendar(name, start=first, end=last).sessions
-    return Calendar(mic, name, first, last, pa.array(days.date, pa.date32()))
+    return KnownCalendar(exchange_calendars.get_calendar(name, start=first, end=last), first, last)

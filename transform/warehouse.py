@@ -132,7 +132,7 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def warehouse_kept_open(settings: Settings) -> Iterator[None]:
-    """Within the block whoever opens the warehouse finds it open: DuckDB reads and writes its file once, and not for each of them.
+    """Within the block whoever opens the warehouse finds it open: DuckDB reads and writes its file once, not for each of them.
 
     Hold `build_lock`. The file is locked for other processes meanwhile.
     """

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from apps.cli import delivering, dlq, feeding, kafka, pipeline, proving, quarantine, serving, setup
+from apps.cli import delivering, dlq, feeding, freshness, kafka, pipeline, proving, quarantine, serving, setup
 from apps.cli.demo import command as demo
 from apps.cli.errors import Commands
 
@@ -44,5 +44,5 @@ def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the trace
     """`debug` is read where errors are told."""
 
 
-for part in (demo, kafka, feeding, dlq, pipeline, quarantine, delivering, proving, serving, setup):
+for part in (demo, kafka, feeding, dlq, pipeline, quarantine, freshness, delivering, proving, serving, setup):
     part.register(app)

@@ -62,7 +62,7 @@ def docs_validation() -> None:
 
 
 def docs_freshness() -> None:
-    """Tell how old the newest row of each source is, as `dbt source freshness` does; exit with 1 when one is stale."""
-    from apps.cli.source_freshness import tell_freshness
+    """Tell whether the models' source is fresh, by the exchanges' calendars; exit with 1 when a live series of it is stale."""
+    from apps.cli.freshness_report import tell_sources
 
-    tell_freshness(start())
+    tell_sources(start())

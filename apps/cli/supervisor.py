@@ -108,6 +108,11 @@ class Supervisor:
         spec, _process = self._processes[name]
         return spec.is_ready()
 
+    def pid(self, name: str) -> int:
+        """The number of its process."""
+        _spec, process = self._processes[name]
+        return process.pid
+
     def descendants(self, name: str) -> list[psutil.Process]:
         """What it started and what these did, as far as their parents live."""
         _spec, process = self._processes[name]

@@ -10,12 +10,13 @@ from tickhouse.storage import open_storage
 from transform.alerts.channel import Channel, ChannelError, open_channels
 from transform.alerts.delivery import deliver_all, open_deliveries, run_delivery
 from transform.alerts.message import Message
+from transform.alerts.waiting import delivering
 
 
 def deliver_until_stopped(settings: Settings) -> None:
     """Deliver whatever comes, until a signal says stop."""
     channels = _channels(settings)
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop, delivering(settings):
         typer.echo(f"Delivering alerts to {', '.join(channel.name for channel in channels)}, until Ctrl-C")
         run_delivery(settings, open_storage(settings), channels, stop)
 
@@ -23,7 +24,9 @@ def deliver_until_stopped(settings: Settings) -> None:
 def deliver_once(settings: Settings) -> None:
     """Deliver what waits; exit with 1 when a channel is out."""
     channels = _channels(settings)
-    if down := deliver_all(open_deliveries(settings, open_storage(settings), channels), channels):
+    with delivering(settings):
+        down = deliver_all(open_deliveries(settings, open_storage(settings), channels), channels)
+    if down:
         typer.echo(f"Out, and what is for them waits: {', '.join(down)}", err=True)
         raise typer.Exit(1)
 

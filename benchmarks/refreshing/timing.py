@@ -14,7 +14,7 @@ import numpy as np
 from ingestion.chain.walk import find_chains, read_rows, walk
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
-from transform.snapshot.manifest import latest_number, manifest_key, read_manifest
+from transform.snapshot.manifest import MANIFESTS, latest_number, manifest_key, read_manifest
 
 LOOK_SECONDS = 0.02
 
@@ -68,6 +68,26 @@ def published_end(settings: Settings) -> int:
     return 0 if number is None else max(read_manifest(storage, number).watermark.values(), default=0)
 
 
+def published_number(settings: Settings) -> int:
+    """How many snapshots were published after the first."""
+    return latest_number(open_storage(settings)) or 0
+
+
+def landed_to_published(settings: Settings, from_offset: int) -> np.ndarray:
+    """Seconds of each slot from that offset on that is published."""
+    storage = open_storage(settings)
+    (chain,) = find_chains(storage)
+    covered = sorted(_published(settings, chain.path).items())
+    waits = []
+    for slot in walk(storage, chain, from_offset):
+        try:
+            _, published_at = _first_over(covered, slot.footer.next_offset)
+        except LookupError:
+            break
+        waits.append(published_at - storage.local_path(slot.key).stat().st_ctime)
+    return np.array(waits)
+
+
 def times_of(settings: Settings, answers: Answers, from_offset: int) -> Times:
     """Those of all bars from that offset on. Raises LookupError when one was not published, or its snapshot never asked."""
     storage = open_storage(settings)
@@ -91,10 +111,14 @@ def times_of(settings: Settings, answers: Answers, from_offset: int) -> Times:
 def _published(settings: Settings, chain: str) -> Mapping[int, tuple[int, float]]:
     storage = open_storage(settings)
     found = {}
-    for number in range((latest_number(storage) or 0) + 1):
+    for number in map(manifest_number, storage.list_after(MANIFESTS)):
         watermark = read_manifest(storage, number).watermark
         found[number] = watermark.get(chain, 0), storage.local_path(manifest_key(number)).stat().st_ctime
     return found
+
+
+def manifest_number(name: str) -> int:
+    return int(name.partition(".")[0])
 
 
 def _first_over(covered: list[tuple[int, tuple[int, float]]], end: int) -> tuple[int, float]:

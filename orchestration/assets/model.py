@@ -16,14 +16,14 @@ from orchestration.assets.snapshot import figures
 from orchestration.links import Links
 from orchestration.partitions import NO_EVENT, ONE_RUN, asked_months, event_months, month_events, tell_in_log
 from orchestration.resources import WAREHOUSE, Platform
+from orchestration.retries import tried_again
 from orchestration.telling import tell
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform import build
 from transform.backfill import rebuild_months
-from transform.changed_months import BY_MONTH, ModelRows, model_rows
-from transform.modelling import NodeResult
-from transform.snapshot.manifest import Manifest
+from transform.changed_months import BY_MONTH, NO_ROWS, ModelRows, model_rows
+from transform.modelling import NodeResult, check_models
 from transform.warehouse import build_lock, warehouse_kept_open
 
 
@@ -58,13 +58,12 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
         manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN, pool=WAREHOUSE
     )
     def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
-        results, rows, published = _build(context, platform.settings(), platform.storage())
+        settings, storage = platform.settings(), platform.storage()
+        results, rows = _build(context, settings, storage) if context.selected_asset_keys else (_test(settings), NO_ROWS)
         seconds = {result.unique_id.rpartition(".")[2]: result.seconds for result in results}
         for key in _in_order(dbt_models):
             if key in context.selected_asset_keys:
                 yield from _model_events(context, key, seconds.get(key.to_user_string()), rows)
-        if published is not None:
-            tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(published))])
         evaluations = dict(_evaluations(manifest, translator, results))
         tell(context, list(evaluations.values()))
         for check in evaluations.keys() & context.selected_asset_check_keys:
@@ -73,17 +72,23 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
     return [dbt_models, control.control_tables(manifest)]
 
 
-def _build(
-    context: dg.AssetExecutionContext, settings: Settings, storage: Storage
-) -> tuple[list[NodeResult], ModelRows, Manifest | None]:
-    """Model what is new; of a run that is for months these once more, from their slots to a snapshot, which is told too."""
+def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Storage) -> tuple[list[NodeResult], ModelRows]:
+    """Model what is new; of a run that is for months these once more, from their slots to a snapshot."""
     months = asked_months(context)
     if months is not None:
-        done = rebuild_months(settings, storage, months, tell_in_log(context))
+        with tried_again():
+            done = rebuild_months(settings, storage, months, tell_in_log(context))
         context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
-        return done.models, done.rows, done.manifest
+        tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest))])
+        return done.models, done.rows
     with build_lock(settings), warehouse_kept_open(settings):
-        return build.model(settings, storage), model_rows(settings, storage), None
+        return build.model(settings, storage), model_rows(settings, storage)
+
+
+def _test(settings: Settings) -> list[NodeResult]:
+    """Run the tests alone, over whole tables."""
+    with build_lock(settings):
+        return check_models(settings)
 
 
 def _in_order(assets: dg.AssetsDefinition) -> Iterator[dg.AssetKey]:

@@ -12,7 +12,7 @@ from transform.warehouse import build_lock
 
 
 @dg.asset(
-    # Of the months all count. But Dagster would list every one of each mart in every run, to find that they are too many to compare.
+    # Of the months all count. But Dagster would list each of every mart in every run, to find that they are too many to compare.
     deps=[dg.AssetDep(mart, partition_mapping=dg.LastPartitionMapping()) if mart in BY_MONTH else mart for mart in MARTS],
     group_name="serving",
     owners=[DATA_PLATFORM],

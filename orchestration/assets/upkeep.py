@@ -6,6 +6,7 @@ from ingestion.chain.compaction import ArchiveSize, compact
 from orchestration.assets.landing import LANDED_SLOT
 from orchestration.links import Links
 from orchestration.resources import WAREHOUSE, Platform
+from orchestration.retries import tried_again
 from orchestration.teams import DATA_PLATFORM
 from transform.dbt import generate_docs
 from transform.marts import MARTS
@@ -20,9 +21,10 @@ from transform.warehouse import build_lock
     description="Archives that landed slots were merged into, as many as fill one. What read the slots reads these instead.",
 )
 def archived_slot(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
-    made = compact(
-        platform.storage(), ArchiveSize(), lambda archived: context.log.info(f"archived {archived.record.slots:,} slots")
-    )
+    with tried_again():
+        made = compact(
+            platform.storage(), ArchiveSize(), lambda archived: context.log.info(f"archived {archived.record.slots:,} slots")
+        )
     counts = {"slots": sum(each.record.slots for each in made), "rows": sum(each.record.rows for each in made)}
     return dg.MaterializeResult(metadata={"archives": len(made), "bytes": sum(each.bytes for each in made), **counts})
 

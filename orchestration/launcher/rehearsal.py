@@ -31,7 +31,7 @@ def rehearse(settings: Settings) -> None:
 
 def _bar() -> pa.Table:
     values = {"symbol": "A", "interval": "1d", "source": "", "topic": "bars", "topic_id": "0", "partition": 0, "offset": 0}
-    prices = {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 1.0}
+    prices = {"open": 1.0, "high": 1.0, "low": 2.0, "close": 1.0, "volume": 1.0}  # it fails: that takes more than to pass
     times = {"ts": _BEGAN, "produced_at": _BEGAN, "kafka_timestamp": _BEGAN}
     row = {**dict.fromkeys(LANDED_SCHEMA.names), **values, **prices, **times}
     return pa.Table.from_pylist([row], schema=LANDED_SCHEMA)

@@ -99,12 +99,10 @@ def unsafe_to_fork() -> str | None:
     A thread is not there in a fork, and what it held locked stays so. A database that is open is one whose file lock the
     fork does not have: DuckDB would write to it all the same, and lose rows in silence.
     """
-    threads = list(_threads())
-    if len(threads) > 1:
-        return f"it has other threads: {', '.join(threads[1:])}"
     if opened := sorted({path for path in _open_files() if path.endswith(_DATABASES)}):
         return f"it has databases open: {', '.join(opened)}"
-    return None
+    threads = list(_threads())
+    return f"it has other threads: {', '.join(threads[1:])}" if len(threads) > 1 else None
 
 
 def _threads() -> Iterator[str]:

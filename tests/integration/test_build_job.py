@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import dagster as dg
@@ -9,6 +10,7 @@ import pytest
 from lake import Lake, bar
 
 from orchestration.definitions import definitions
+from orchestration.watch import look_at_runs
 from tickhouse.settings import Settings, as_environment
 from transform.snapshot.manifest import latest_manifest
 
@@ -66,6 +68,10 @@ def test_a_blocked_batch_runs_no_model_and_says_why(lake: Lake) -> None:
         [check] = [check for check in result.get_asset_check_evaluations() if check.check_name == "batch_is_valid"]
         assert not check.passed
         assert "200 of 200 rows" in str(check.metadata["blocked"].value)
+        seen = look_at_runs(instance, lake.settings, datetime(2026, 1, 1, tzinfo=UTC)).observations
+        troubles = {each.key: each.trouble.text for each in seen if each.trouble is not None}
+        assert troubles.keys() == {"run:build", "check:validated_slot:batch_is_valid"}
+        assert all("200 of 200 rows" in text for text in troubles.values()), "people are told so"
     assert latest_manifest(lake.storage) is None
 
 

@@ -6,6 +6,7 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +24,7 @@ from tickhouse.storage import open_storage
 from transform import sessions
 from transform.build import run_build, validate
 from transform.dbt import run_dbt
+from transform.freshness.gaps import Gaps, find_gaps
 from transform.marts import FCT_DATA_QUALITY_SCHEMA
 from transform.snapshot.read import SnapshotReader
 from transform.warehouse import begin_build, build_lock, finish_build, open_warehouse
@@ -190,11 +192,16 @@ def gaps_told(settings: Settings, symbol: str) -> tuple[dict[str, int], dict[str
     return {month: row[7] for month, row in rows.items() if row[7]}, {month: row[8] for month, row in rows.items() if row[8]}
 
 
+def days_without_a_bar(settings: Settings) -> tuple[Gaps, ...]:
+    return find_gaps(settings, open_storage(settings), datetime.now(UTC)).gaps
+
+
 def test_the_demos_stocks_have_no_gap(real: Settings) -> None:
     for symbol, bars in real_bars().groupby("symbol"):
         missing, off_session = gaps(bars, "XNYS")
         assert (missing, off_session) == ([], []), symbol
         assert gaps_told(real, str(symbol)) == ({}, {}), symbol
+    assert {each.symbol for each in days_without_a_bar(real)} <= {"HSI"}
 
 
 @shared_data
@@ -208,6 +215,7 @@ def test_the_gaps_of_the_hang_seng_index_are_those_of_its_exchange(real: Setting
     assert len(off_session) == 14
     assert "2001-10-25" in off_session, "the 25th of October 2001 was a holiday"
     assert gaps_told(real, "HSI") == (by_month(missing), by_month(off_session))
+    assert {each.symbol: [str(day) for day in each.days] for each in days_without_a_bar(real)} == {"HSI": missing}
 
 
 def batches(seed: int) -> Iterator[tuple[int, list[dict[str, Any]]]]:

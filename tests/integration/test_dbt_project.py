@@ -10,7 +10,7 @@ from lake import Lake, bar
 
 from tickhouse.settings import Settings
 from transform.build import run_build
-from transform.dbt import check_freshness, generate_docs, run_dbt
+from transform.dbt import generate_docs, run_dbt
 from transform.marts import MARTS
 from transform.parsed_project import ensure_manifest
 from transform.warehouse import build_lock, open_warehouse
@@ -104,19 +104,6 @@ def test_every_model_and_seed_has_a_group_with_an_owner(build_settings: Settings
     for node in manifest["nodes"].values():
         if node["resource_type"] in ("model", "seed"):
             assert node["config"]["group"] in groups, node["name"]
-
-
-def test_a_source_is_fresh_by_when_it_landed_and_says_so_when_it_is_not(build_settings: Settings) -> None:
-    run_build(build_settings)
-    assert [(each.status, each.loaded_at) for each in check_freshness(build_settings)] == [("error", None)]
-    Lake(build_settings).land([bar("A", 0, 1.0)])
-    run_build(build_settings)
-    (fresh,) = check_freshness(build_settings)
-    assert (fresh.source, fresh.status) == ("landing.slot", "pass"), "a bar of 2020 that landed just now"
-    for days, status in ((4, "warn"), (8, "error")):
-        with open_warehouse(build_settings) as connection:
-            connection.execute("update landing.slot set validated_at = now() - to_days(?)", [days])
-        assert [each.status for each in check_freshness(build_settings)] == [status]
 
 
 def test_a_symbol_of_digits_is_text_among_the_instruments(build_settings: Settings) -> None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import dagster as dg
 import pytest
 from lake import Lake, bar
+from webhook import Webhook, listening
 
+from orchestration.assets.alert import CHANNEL_TAG, delivered_alert
+from orchestration.delivering import Asked, delivery_sensor, due
+from orchestration.jobs import DELIVER
+from orchestration.resources import Platform
 from tickhouse.settings import ChannelSettings, DeliverySettings, Settings, as_environment, process_environment
 from tickhouse.storage import Storage, open_storage
 from transform.alerts.channel import open_channels
 from transform.alerts.delivery import deliver_all, open_deliveries
+from transform.alerts.waiting import delivering
 from transform.build import run_build
 
 DIES_BEFORE_IT_NOTES = """
@@ -31,45 +34,10 @@ app(["deliver", "--once"])
 """
 
 
-@dataclass
-class Webhook:
-    """A receiver on loopback. `answers` are what the next messages get: a status, `late` or `hang up`; then 200."""
-
-    answers: list[int | str] = field(default_factory=list)
-    taken: list[dict[str, str]] = field(default_factory=list)
-    url: str = ""
-    released: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def references(self) -> list[str]:
-        return [re.findall(r"Reference: (\S+)", each["message"])[0] for each in self.taken]
-
-
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    hook = Webhook()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            hook.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            answer = hook.answers.pop(0) if hook.answers else 200
-            if answer == "late":
-                hook.released.wait(30)
-            elif answer != "hang up":
-                self.send_response(int(answer))
-                self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Not into the tests' output."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        hook.url = f"json://127.0.0.1:{server.server_port}/alerts"
+    with listening() as hook:
         yield hook
-        hook.released.set()
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +120,51 @@ def test_the_command_tests_a_channel_delivers_and_shows_no_address(
     assert out.returncode == 1
     assert "Out, and what is for them waits: desk" in out.stderr
     assert "secret" not in tested.stderr + out.stderr + out.stdout
+
+
+def look(instance: dg.DagsterInstance, settings: Settings, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
+    """What the sensor makes of what waits."""
+    return delivery_sensor(settings)(dg.build_sensor_context(instance, cursor=cursor), platform=Platform())
+
+
+def test_dagster_starts_a_run_for_a_channel_that_something_waits_for_and_none_where_nothing_does(
+    published: Settings, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = reaching(published, "graph", webhook, monkeypatch)
+    for name, value in as_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    job = dg.Definitions(assets=[delivered_alert], jobs=[DELIVER], resources={"platform": Platform()}).resolve_job_def("deliver")
+    with dg.DagsterInstance.ephemeral() as instance:
+        with delivering(settings):
+            assert "`tickhouse deliver` delivers" in str(look(instance, settings))
+        asked = look(instance, settings)
+        assert [request.tags[CHANNEL_TAG] for request in asked.run_requests] == ["graph"]
+        again = look(instance, settings, asked.cursor)
+        assert not again.run_requests, "what was asked for a moment ago is not asked for again"
+        ran = job.execute_in_process(instance=instance, tags={CHANNEL_TAG: "graph"})
+        [made] = ran.get_asset_materialization_events()
+        assert made.materialization.metadata["told_graph"].value == len(set(webhook.references)) > 0
+        done = look(instance, settings, again.cursor)
+        assert not done.run_requests
+        opened = []
+        monkeypatch.setattr("transform.alerts.delivery.SnapshotReader.pin", lambda _: opened.append(1))
+        assert str(look(instance, settings, done.cursor).skip_reason) == str(done.skip_reason)
+        assert opened == [], "a ledger that has not grown is not opened"
+
+
+def test_a_channel_that_is_out_is_asked_for_later_and_later_until_something_was_taken(published: Settings) -> None:
+    asked, now, pauses = due(None, 7, published, 0.0), 0.0, []
+    while len(pauses) < 6:
+        now += 1
+        if (next_one := due(asked, 7, published, now)) is not None:
+            pauses.append(next_one.at - asked.at)
+            asked = next_one
+    assert pauses == [30, 60, 120, 240, 300, 300]
+    assert due(asked, 8, published, now + 1) == Asked(after=8, at=now + 1, tries=1)
+
+
+def test_without_a_channel_no_run_is_asked_for(published: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in as_environment(published).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert "No channel hears of alerts" in str(look(instance, published))

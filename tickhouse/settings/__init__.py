@@ -6,11 +6,9 @@ from tickhouse.settings.groups import (
     AlertOverride,
     AnalyticsSettings,
     ApiSettings,
-    ChannelSettings,
-    DagsterSettings,
-    DeliverySettings,
     DerivedInterval,
     DocsSettings,
+    FreshnessSettings,
     Indicator,
     IngestorSettings,
     KafkaSettings,
@@ -23,8 +21,10 @@ from tickhouse.settings.groups import (
     StorageSettings,
     ValidationSettings,
 )
+from tickhouse.settings.orchestrating import DagsterSettings
 from tickhouse.settings.settings import Settings, as_environment, environment_names, load_settings
 from tickhouse.settings.sources import CONFIG_VARIABLE, PREFIX, process_environment, read_secret
+from tickhouse.settings.telling import ChannelSettings, DeliverySettings, IncidentSettings
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -39,6 +39,8 @@ __all__ = [
     "DeliverySettings",
     "DerivedInterval",
     "DocsSettings",
+    "FreshnessSettings",
+    "IncidentSettings",
     "Indicator",
     "IngestorSettings",
     "KafkaSettings",

@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -199,42 +200,17 @@ class AnalyticsSettings(Group):
         return tuple(name for name in INDICATORS if self.enabled and name in self.indicators)
 
 
-def _refuse_our_prefix(name: str) -> str:
-    if name.startswith("TICKHOUSE_"):
-        raise ValueError(f"{name} would be taken for a setting: give the variable a name without TICKHOUSE_")
-    return name
-
-
-class ChannelSettings(Group):
-    """A channel that alerts are delivered to; its address is a secret, and so in a variable of the environment."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-    url_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$"), AfterValidator(_refuse_our_prefix)]
-    min_severity: Severity = "low"
-    symbols: tuple[Text, ...] = ()
-    rules: tuple[AlertRule, ...] = ()
-
-
-def _refuse_one_name_twice(channels: tuple[ChannelSettings, ...]) -> tuple[ChannelSettings, ...]:
-    for name, times in Counter(channel.name for channel in channels).items():
-        if times > 1:
-            raise ValueError(f"{times} channels are called {name}: a channel's name is its own")
-    return channels
-
-
-class DeliverySettings(Group):
-    channels: Annotated[tuple[ChannelSettings, ...], AfterValidator(_refuse_one_name_twice)] = Field(
-        (),
-        description="Whom alerts are told: a list of `{name, url_variable, min_severity, symbols, rules}`. `url_variable` names "
-        "the variable of the environment that holds the channel's address, as apprise writes it.",
+class FreshnessSettings(Group):
+    daily_delay_hours: NonNegativeFloat = Field(
+        6.0, description="A daily or weekly bar is late when it is not there so long after its session's close,"
     )
-    digest_from: PositiveInt = Field(5, description="So many alerts that wait for a channel are told in one message.")
-    timeout_seconds: PositiveFloat = Field(20.0, description="A message that is not taken so soon is sent again.")
-    max_backoff_seconds: PositiveFloat = Field(300.0, description="A channel that is out is tried again at least this often.")
-    history: bool = Field(
-        False, description="Tell of every alert, however old its bar. Off: of history and backfills nobody is told anything."
+    intraday_delay_minutes: NonNegativeFloat = Field(15.0, description="one of minutes or hours so long after its end.")
+    live_within_hours: PositiveFloat = Field(
+        72.0,
+        description="A series is live, and held to the market, once a bar of it landed so soon after its end, else history.",
     )
-    max_age_hours: PositiveFloat = Field(72.0, description="An alert is told of when its bar ended no longer ago than this.")
+    retired_symbols: tuple[Text, ...] = Field((), description="Symbols that no more bars are expected of: they are never stale.")
+    severity: Literal["warn", "error"] = Field("warn", description="How grave Dagster takes a stale series, and a missing day.")
 
 
 class SnapshotSettings(Group):
@@ -265,37 +241,6 @@ class PagesSettings(WebSettings):
     port: Port = Field(8501, description="Port of the pages.")
     url: Text | None = Field(None, description="Where people reach them from elsewhere, for links; unset: at host and port.")
     refresh_seconds: PositiveFloat = Field(2.0, description="How often an open page looks for a new snapshot.")
-
-
-class DagsterSettings(Group):
-    host: Text = Field("127.0.0.1", description="Address the Dagster UI listens on.")
-    port: Port = Field(3000, description="Port of the Dagster UI.")
-    code_server_port: Port = Field(4266, description="Port of Dagster's code server, which workspace.yaml names.")
-    launcher: Literal["warm", "stock"] = Field(
-        "warm", description="How runs begin: forked from a process that has imported everything, or as Dagster does by itself."
-    )
-    look_seconds: PositiveFloat = Field(
-        0.05, description="How often the sensor looks for new slots. Each look asks the storage a few times: 1 suits a bucket."
-    )
-    build_every_seconds: float = Field(
-        0.0, ge=0, description="Builds begin no more often than this. 0: whenever something is new and no build is in progress."
-    )
-    first_month: Month = Field("1900-01", description="The first event month that assets have a partition for.")
-    compact_cron: Cron = Field("15 2 * * *", description="When Dagster compacts landed slots, as cron has it, in UTC.")
-    retention_cron: Cron = Field("45 * * * *", description="When Dagster removes expired snapshots, as cron has it, in UTC.")
-    docs_cron: Cron = Field(
-        "30 3 * * *", description="When Dagster writes the models' documentation anew, as cron has it, in UTC."
-    )
-    observe_seconds: PositiveInt = Field(30, description="How often Dagster looks at the topic and at the landing.")
-    run_retention_cron: Cron = Field("*/10 * * * *", description="When Dagster removes old run records, as cron has it, in UTC.")
-    run_retention_hours: PositiveFloat = Field(72.0, description="Records of runs that ended are kept this long,")
-    run_retention_runs: PositiveInt = Field(1000, description="and so many at most; the newest of each job stays in any case.")
-    postgres_url_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$"), AfterValidator(_refuse_our_prefix)] | None = Field(
-        None,
-        description="The variable of the environment that holds the address of a Postgres database for Dagster's records; unset: "
-        "SQLite below `data_dir`.",
-    )
-    read_only: bool = Field(False, description="Dagster's UI shows everything and changes nothing: no run can be started there.")
 
 
 class DocsSettings(WebSettings):

@@ -18,9 +18,8 @@ from pydantic_settings import (
 from tickhouse.settings.groups import (
     AnalyticsSettings,
     ApiSettings,
-    DagsterSettings,
-    DeliverySettings,
     DocsSettings,
+    FreshnessSettings,
     IngestorSettings,
     KafkaSettings,
     LoggingSettings,
@@ -31,7 +30,9 @@ from tickhouse.settings.groups import (
     StorageSettings,
     ValidationSettings,
 )
+from tickhouse.settings.orchestrating import DagsterSettings
 from tickhouse.settings.sources import ENV_FILE, config_path, from_file, from_variables, leaves, read_variables
+from tickhouse.settings.telling import DeliverySettings, IncidentSettings
 
 
 class Settings(BaseSettings):
@@ -53,6 +54,8 @@ class Settings(BaseSettings):
     validation: ValidationSettings = ValidationSettings()
     analytics: AnalyticsSettings = AnalyticsSettings()
     delivery: DeliverySettings = DeliverySettings()
+    freshness: FreshnessSettings = FreshnessSettings()
+    incidents: IncidentSettings = IncidentSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     api: ApiSettings = ApiSettings()
     pages: PagesSettings = PagesSettings()

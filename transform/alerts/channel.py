@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,7 +36,8 @@ class Channel:
     def wants(self, event: AlertEvent) -> bool:
         chosen = self.settings
         return (
-            is_as_grave(event, chosen.min_severity)
+            chosen.alerts
+            and is_as_grave(event, chosen.min_severity)
             and (not chosen.symbols or event.symbol in chosen.symbols)
             and (not chosen.rules or event.rule in chosen.rules)
         )
@@ -43,9 +45,12 @@ class Channel:
 
 def open_channels(delivery: DeliverySettings) -> list[Channel]:
     """Every channel of the settings. Raises ChannelError when an address is missing, or none that apprise knows."""
-    return [
-        Channel(chosen, AppriseSender(chosen.name, chosen.url_variable, delivery.timeout_seconds)) for chosen in delivery.channels
-    ]
+    return [open_channel(chosen, delivery) for chosen in delivery.channels]
+
+
+def open_channel(chosen: ChannelSettings, delivery: DeliverySettings) -> Channel:
+    """One of them. Raises as `open_channels` does."""
+    return Channel(chosen, AppriseSender(chosen.name, chosen.url_variable, delivery.timeout_seconds))
 
 
 class AppriseSender:
@@ -54,6 +59,7 @@ class AppriseSender:
     def __init__(self, channel: str, url_variable: str, timeout_seconds: float) -> None:
         import apprise
 
+        _keep_addresses_out_of_logs()
         url = read_secret(url_variable)
         if url is None:
             raise ChannelError(
@@ -80,3 +86,9 @@ class AppriseSender:
             timeout=self._timeout_seconds,
         )
         return bool(result)
+
+
+def _keep_addresses_out_of_logs() -> None:
+    """At DEBUG apprise logs the whole address, and its HTTP client the path, which is the secret of many a webhook."""
+    for name in ("apprise", "urllib3"):
+        logging.getLogger(name).setLevel(logging.INFO)

@@ -51,16 +51,34 @@ class ChannelDown(Exception):
     """The channel did not take a message, or not so that we know of it."""
 
 
+class ChannelsDownError(RuntimeError):
+    """Channels did not take what is for them: it waits, and is delivered when they do."""
+
+
 class ChannelDelivery:
     """Brings one channel up to date, message by message."""
 
-    def __init__(self, storage: Storage, channel: Channel, delivery: DeliverySettings, open_ledger: OpenLedger) -> None:
+    def __init__(
+        self, storage: Storage, channel: Channel, delivery: DeliverySettings, open_ledger: OpenLedger, passed: int = 0
+    ) -> None:
         self._channel = channel
         self._delivery = delivery
         self._outbox = Outbox(storage, channel.name)
         self._open_ledger = open_ledger
-        self._passed = 0
+        self.passed = passed
         """Up to here nothing is left for the channel; what is only passed over is not noted."""
+
+    def waits_after(self, newest_seq: int) -> int | None:
+        """Up to which entry all is settled where something is to be sent, else None.
+
+        The ledger, whose newest entry is `newest_seq`, is opened only if it has grown.
+        """
+        settled, parcel = self._outbox.state()
+        if parcel is not None or (settled is not None and newest_seq <= max(settled, self.passed)):
+            return None if parcel is None else parcel.after
+        with self._open_ledger() as ledger:
+            found = None if ledger is None else self._find(ledger, self._settled(ledger, settled))
+            return None if found is None else found.after
 
     def step(self) -> int:
         """Send the next message, if there is one; how many entries it told. Raises ChannelDown and StorageUnavailableError."""
@@ -79,17 +97,23 @@ class ChannelDelivery:
         with self._open_ledger() as ledger:
             if ledger is None:
                 return None
-            if settled is None:
-                settled = self._begin(ledger)
-            after = max(settled, self._passed)
-            while found := ledger.told_after(after, PAGE_ROWS):
-                if wanted := [event for event in found if self._channel.wants(event)]:
-                    told = wanted if len(wanted) >= self._delivery.digest_from else wanted[:1]
-                    upto = found[-1].event_seq if told == wanted else told[-1].event_seq
-                    return self._outbox.note(Parcel(after=settled, upto=upto, message=message_of(told)))
-                after = self._passed = found[-1].event_seq
-            self._passed = max(after, ledger.newest_seq())
+            settled = self._settled(ledger, settled)
+            found = self._find(ledger, settled)
+            return None if found is None else self._outbox.note(found)
+
+    def _find(self, ledger: Ledger, settled: int) -> Parcel | None:
+        after = max(settled, self.passed)
+        while found := ledger.told_after(after, PAGE_ROWS):
+            if wanted := [event for event in found if self._channel.wants(event)]:
+                told = wanted if len(wanted) >= self._delivery.digest_from else wanted[:1]
+                upto = found[-1].event_seq if told == wanted else told[-1].event_seq
+                return Parcel(after=settled, upto=upto, message=message_of(told))
+            after = self.passed = found[-1].event_seq
+        self.passed = max(after, ledger.newest_seq())
         return None
+
+    def _settled(self, ledger: Ledger, settled: int | None) -> int:
+        return self._begin(ledger) if settled is None else settled
 
     def _begin(self, ledger: Ledger) -> int:
         """Where a channel begins that was never delivered to: with what is not yet too old to be told."""
@@ -131,6 +155,12 @@ def keep_delivering(delivery: ChannelDelivery, channel: Channel, settings: Deliv
 
 def open_deliveries(settings: Settings, storage: Storage, channels: list[Channel]) -> list[ChannelDelivery]:
     """A delivery of the newest snapshot's ledger for each channel."""
+    open_ledger = ledger_of(storage)
+    return [ChannelDelivery(storage, channel, settings.delivery, open_ledger) for channel in channels]
+
+
+def ledger_of(storage: Storage) -> OpenLedger:
+    """Opens the ledger of the newest snapshot."""
     reader = SnapshotReader(storage)
 
     @contextmanager
@@ -138,7 +168,7 @@ def open_deliveries(settings: Settings, storage: Storage, channels: list[Channel
         with reader.pin() as snapshot:
             yield None if snapshot is None else SnapshotLedger(snapshot)
 
-    return [ChannelDelivery(storage, channel, settings.delivery, open_ledger) for channel in channels]
+    return open_ledger
 
 
 def run_delivery(settings: Settings, storage: Storage, channels: list[Channel], stop: threading.Event) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from tickhouse.settings import ValidationSettings
 from transform.validation.suite import batch_suite, fingerprint, row_suite, rule_of
 
 if TYPE_CHECKING:
-    import great_expectations as gx
+    pass
 
 BATCH_ROWS = 200_000
 """Slots are taken together up to so many rows: what one validation holds in memory."""
@@ -79,21 +79,27 @@ class Judge:
         asset = context.data_sources.add_pandas("lake").add_dataframe_asset("landed_bars")
         self._limits = limits
         self._definition = asset.add_batch_definition_whole_dataframe("batch")
-        self._batch, self._row = batch_suite(), row_suite()
-        self.fingerprint = fingerprint(self._batch, self._row)
-        expectations = [*self._batch.expectations, *self._row.expectations]
-        self.rules = tuple(rule_of(expectation.configuration) for expectation in expectations)
+        batch, row = batch_suite(), row_suite()
+        self.fingerprint = fingerprint(batch, row)
+        self._batch_rules = {rule_of(expectation.configuration) for expectation in batch.expectations}
+        # One suite of both: most of what judging a small batch takes is by the suite.
+        self._suite = gx.ExpectationSuite(name="landed_bars", expectations=[*batch.expectations, *row.expectations])
+        self.rules = tuple(rule_of(expectation.configuration) for expectation in self._suite.expectations)
 
     def judge(self, table: pa.Table, name: str) -> Judgement:
         """Judge the bars of `table` (`LANDED_SCHEMA`), which people know as `name`. Raises ValidationError."""
         if not table.num_rows:
             return Judgement(0, {})
         frame = as_frame(table)
-        if failed := self._check(self._batch, frame):
-            return Judgement(table.num_rows, {}, f"the batch breaks {', '.join(sorted(failed))}")
+        results = self._results(frame, "BOOLEAN_ONLY")
+        if all(result.success for result in results.values()):
+            return Judgement(table.num_rows, {})  # most batches: which rows fail costs as much again to be told
+        results = self._results(frame, "COMPLETE")
+        if broken := sorted(rule for rule in self._batch_rules if not self._passed(results, rule)):
+            return Judgement(table.num_rows, {}, f"the batch breaks {', '.join(broken)}")
         reasons: Reasons = {}
-        for rule, result in sorted(self._check(self._row, frame).items()):
-            for row in np.unique(result["unexpected_index_list"]):
+        for rule in sorted(results):
+            for row in () if self._passed(results, rule) else np.unique(results[rule].result["unexpected_index_list"]):
                 reasons.setdefault(int(row), []).append(rule)
         return Judgement(table.num_rows, reasons, self._too_many(len(reasons), table.num_rows, name))
 
@@ -106,23 +112,27 @@ class Judge:
             f"fail validation, more than validation.max_quarantined_pct = {self._limits.max_quarantined_pct:g}"
         )
 
-    def _check(self, suite: gx.ExpectationSuite, frame: pd.DataFrame) -> dict[str, Any]:
-        """Each failed rule with its result. Raises ValidationError for a rule that could not be evaluated."""
+    def _results(self, frame: pd.DataFrame, result_format: Literal["BOOLEAN_ONLY", "COMPLETE"]) -> dict[str, Any]:
+        """What Great Expectations says of each rule."""
         batch = self._definition.get_batch(batch_parameters={"dataframe": frame})
         with _configurations_made_once():
-            results = batch.validate(suite, result_format="COMPLETE").results
-        for result in results:
-            if broken := _exception(result.exception_info):
-                raise ValidationError(f"rule {rule_of(result.expectation_config)} could not be evaluated: {broken}")
-        return {rule_of(result.expectation_config): result.result for result in results if not result.success}
+            results = batch.validate(self._suite, result_format=result_format).results
+        return {rule_of(result.expectation_config): result for result in results}
+
+    @staticmethod
+    def _passed(results: Mapping[str, Any], rule: str) -> bool:
+        """Raises ValidationError for a rule that could not be evaluated; where the batch is broken nobody asks of its rows."""
+        if broken := _exception(results[rule].exception_info):
+            raise ValidationError(f"rule {rule} could not be evaluated: {broken}")
+        return bool(results[rule].success)
 
 
 @contextmanager
 def _configurations_made_once() -> Iterator[None]:
-    """Great Expectations makes an expectation's configuration each of the hundred times it looks at it: half of a small batch's time."""
+    """Great Expectations makes a configuration anew each of the hundred times it looks at it: half of a small batch's time."""
     from great_expectations.expectations.expectation import Expectation
 
-    stock = Expectation.configuration
+    stock: Any = Expectation.configuration
     made: dict[int, tuple[Expectation, Any]] = {}
 
     def once(expectation: Expectation) -> Any:

@@ -21,8 +21,8 @@ from transform.progress import read_progress
 from transform.warehouse import build_lock_path
 
 READY_SECONDS = 120.0
-CODE_SERVER = "dagster-code-server"
-"""The one that Dagster's runs are started by."""
+RUNNERS = ("dagster-code-server", "dagster-warm")
+"""Those that Dagster's runs are started by."""
 
 
 class Stack:
@@ -79,7 +79,8 @@ class Stack:
     def builder(self) -> psutil.Process | None:
         """The process of Dagster's run that has the warehouse now: it alone has the build lock open."""
         lock = str(build_lock_path(self.settings).resolve())
-        for process in self._supervisor.descendants(CODE_SERVER):
+        runners = [name for name in RUNNERS if name in self._supervisor.names]
+        for process in [each for name in runners for each in self._supervisor.descendants(name)]:
             try:
                 if any(file.path == lock for file in process.open_files()):
                     return process

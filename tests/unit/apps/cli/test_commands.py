@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[4]
 COMMANDS = (
     "demo", "broker", "topic create", "topic describe", "topic adopt", "replay", "ingest", "dlq list", "dlq show", "dlq replay",
     "build", "backfill", "publish", "compact",
-    "quarantine list", "quarantine show", "quarantine revalidate", "dagster", "status", "deliver",
+    "quarantine list", "quarantine show", "quarantine revalidate", "freshness", "gaps", "dagster", "status", "deliver",
     "explain", "verify", "rebuild",
     "api", "pages", "docs build", "docs serve", "docs validation", "docs freshness", "settings", "prepare", "version",
 )  # fmt: skip

@@ -97,7 +97,7 @@ def test_the_build_to_kill_is_the_process_of_dagsters_that_has_the_warehouse(
     lock.parent.mkdir(parents=True, exist_ok=True)
     run = f"import time; held = open({str(lock)!r}, 'w'); time.sleep(600)"
     server = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {run!r}]); time.sleep(600)"
-    supervisor.start(ProcessSpec(processes.CODE_SERVER, [sys.executable, "-c", server], dict(os.environ)))
+    supervisor.start(ProcessSpec(processes.RUNNERS[0], [sys.executable, "-c", server], dict(os.environ)))
     deadline = time.monotonic() + 20
     while (builder := stack.builder()) is None:
         assert time.monotonic() < deadline

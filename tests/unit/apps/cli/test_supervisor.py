@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -40,9 +41,10 @@ def log_of(supervisor: Supervisor, name: str) -> str:
     return supervisor.log_file(name).read_text()
 
 
-def start_and_read(supervisor: Supervisor, name: str, code: str) -> str:
+def start_and_read(supervisor: Supervisor, name: str, code: str, is_dispensable: bool = False) -> str:
     """Start it and return its first line of output."""
-    supervisor.start(spec(name, code, lambda: log_of(supervisor, name).endswith("\n")))
+    started = spec(name, code, lambda: log_of(supervisor, name).endswith("\n"))
+    supervisor.start(replace(started, is_dispensable=is_dispensable))
     supervisor.wait_ready(name, 20)
     return log_of(supervisor, name).strip()
 
@@ -124,6 +126,27 @@ def test_one_that_is_killed_on_purpose_is_started_again_and_what_it_had_started_
         assert supervisor.names == ("other", "parent")
         successor = int(log_of(supervisor, "parent").split()[1])
         assert [each.pid for each in supervisor.descendants("parent")] == [successor]
+
+
+def test_one_that_is_dispensable_is_started_again_and_what_it_had_started_goes_on(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.cli.supervisor.REVIVAL_SECONDS", 0.0)
+    with supervisor:
+        grandchild = int(start_and_read(supervisor, "parent", LEAVES_A_GRANDCHILD, is_dispensable=True))
+        os.kill(supervisor.pid("parent"), signal.SIGKILL)
+        assert wait_until(lambda: supervisor.check() or len(log_of(supervisor, "parent").split()) == 2)
+        assert not is_gone(grandchild)
+
+
+def test_one_that_ends_as_soon_as_it_is_started_is_not_started_again_at_once(supervisor: Supervisor) -> None:
+    with supervisor:
+        supervisor.start(replace(spec("broken", DIES), is_dispensable=True))
+        assert wait_until(lambda: supervisor.check() or "the disk is full" in log_of(supervisor, "broken"))
+        for _ in range(20):
+            supervisor.check()
+            time.sleep(0.01)
+        assert log_of(supervisor, "broken").count("the disk is full") == 1
 
 
 def test_one_that_died_by_itself_is_not_started_again(supervisor: Supervisor) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from memory_storage import MemoryStorage
+from memory_storage import Killed, MemoryStorage, MortalStorage
 
 from tickhouse.settings import ChannelSettings, DeliverySettings
 from transform.alerts import delivery as delivery_module
@@ -67,10 +67,6 @@ class ListLedger:
         yield self
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
 @dataclass
 class Receiver:
     """Takes messages by its script: `ok`, `refuse` (not taken), `lose` (taken, but no answer), `kill` (taken, sender dies)."""
@@ -89,29 +85,6 @@ class Receiver:
     @property
     def keys(self) -> list[str]:
         return [key for message in self.taken for key in message.keys]
-
-
-class MortalStorage(MemoryStorage):
-    """Dies at the puts and deletes whose numbers are in `deaths`: before it does them, or after."""
-
-    deaths: dict[int, str]
-    count = 0
-
-    def _do(self, act: Any, *arguments: Any) -> Any:
-        self.count += 1
-        death = self.deaths.get(self.count)
-        if death == "before":
-            raise Killed
-        result = act(*arguments)
-        if death == "after":
-            raise Killed
-        return result
-
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        return self._do(super().put_if_absent, key, data)
-
-    def delete(self, key: str) -> None:
-        self._do(super().delete, key)
 
 
 def channel(receiver: Receiver, **chosen: Any) -> Channel:

@@ -1,0 +1,22 @@
+{#-
+A build of new bars is by the same project as the one before (`only_touched`): its columns are those of the tables, and were held to the contract
+when these were made. dbt would ask the database a dozen times, at 10 ms each.
+-#}
+{% macro process_schema_changes(on_schema_change, source_relation, target_relation) -%}
+    {%- if not var('only_touched', false) -%}
+        {{ return(adapter.dispatch('process_schema_changes', 'dbt')(on_schema_change, source_relation, target_relation)) }}
+    {%- endif -%}
+    {%- set columns = [] -%}
+    {%- if config.get('contract').enforced -%}
+        {%- for column in model['columns'].values() -%}
+            {%- do columns.append(api.Column.create(column['name'], column['data_type'])) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(columns) }}
+{%- endmacro %}
+
+{% macro get_assert_columns_equivalent(sql) -%}
+    {%- if not var('only_touched', false) -%}
+        {{ adapter.dispatch('get_assert_columns_equivalent', 'dbt')(sql) }}
+    {%- endif -%}
+{%- endmacro %}
