@@ -21,12 +21,12 @@ FIND_PYTHON = for candidate in $(PYTHON) python3.11 python3.12 python3.13 python
 	echo "Debian, Ubuntu: apt-get install python3-venv. macOS: brew install python@3.13. Or name one: make PYTHON=/path/to/python3" >&2; \
 	exit 1
 
-.PHONY: help setup demo test crash fuzz lint format bench lock browser clean
+.PHONY: help setup demo test crash fuzz lint format bench screenshots lock browser clean
 
 help: ## This list
 	@echo "tickhouse: a stock-market lakehouse on your machine. Begin with: make demo"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "Set-up happens by itself, once. ARGS=… is handed on: make demo ARGS=--exit, make test ARGS='-k broker'."
 	@echo "For the parts one by one: $(BIN)/tickhouse --help"
@@ -65,6 +65,9 @@ bench: setup ## Every benchmark; make bench-NAME runs one
 
 bench-%: setup
 	@$(BIN)/python -m benchmarks.$* $(ARGS)
+
+screenshots: setup browser ## Pictures of Dagster for the docs, taken of a demo
+	@PYTHONPATH=.:tests $(BIN)/python -m screenshots
 
 lock: $(VENV)/.uv-$(UV_VERSION) ## Resolve requirements.lock anew from pyproject.toml, and the benchmarks' own
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

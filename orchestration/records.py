@@ -30,7 +30,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Removed:
-    """What was removed: runs with their events and logs, and observations that belong to no run."""
+    """What was removed: runs with their events, and observations that belong to no run."""
 
     runs: int
     observations: int
@@ -49,7 +49,6 @@ def remove_old_records(instance: dg.DagsterInstance, kept: Kept, now: datetime) 
     gone = [run_id for record in old if (run_id := record.dagster_run.run_id) not in newest]
     for run_id in gone:
         instance.delete_run(run_id)
-        instance.compute_log_manager.delete_logs(prefix=[run_id])
     observations = _remove_observations(instance.event_log_storage, now - kept.age)
     if isinstance(instance.event_log_storage, EventLog):
         instance.event_log_storage.give_back()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,8 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Engine
+from watchdog.events import FileSystemEvent, PatternMatchingEventHandler
+from watchdog.observers import Observer
 
 _OF_ONE_ASSET = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION}
 """Of these a batch is of one asset, as Dagster's storage on Postgres takes it to be too."""
@@ -110,6 +112,8 @@ class EventLog(dagsters_own.ConsolidatedSqliteEventLogStorage):
     Dagster's own has a file for each run beside an index, opens each for each event, and stores a batch event by event.
     """
 
+    _obs: Any
+
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._connections = Connections(f"sqlite:///{os.path.abspath(base_dir)}/event_log.db")
         self._joined = threading.local()
@@ -146,6 +150,13 @@ class EventLog(dagsters_own.ConsolidatedSqliteEventLogStorage):
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
+
+    def watch(self, run_id: str, cursor: str | None, callback: Callable[..., Any]) -> None:
+        if self._obs is None:
+            self._obs = Observer()
+            self._obs.start()
+            self._obs.schedule(_Writes(self), self._base_dir)
+        self._watchers[run_id][callback] = cursor
 
     def dispose(self) -> None:
         super().dispose()
@@ -186,6 +197,17 @@ class EventLog(dagsters_own.ConsolidatedSqliteEventLogStorage):
         if values := self._get_asset_entry_values(event, event_id, has_asset_key_index_cols=True):
             row = sqlite.insert(AssetKeyTable).values(asset_key=event.dagster_event.asset_key.to_string(), **values)
             conn.execute(row.on_conflict_do_update(index_elements=[AssetKeyTable.c.asset_key], set_=values))
+
+
+class _Writes(PatternMatchingEventHandler):
+    """Tells the log of what another process wrote: that is in the file's write-ahead log long before it is in the file."""
+
+    def __init__(self, log: EventLog) -> None:
+        super().__init__(patterns=[f"{log.get_db_path()}*"])
+        self._log = log
+
+    def on_modified(self, event: FileSystemEvent) -> None:
+        self._log.on_modified()
 
 
 class Storage(DagsterSqliteStorage):

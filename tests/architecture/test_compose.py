@@ -11,7 +11,7 @@ import yaml
 from typer.main import get_command
 
 from apps.cli.main import app
-from tickhouse.settings import environment_names
+from tickhouse.settings import PREFIX, environment_names
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -56,7 +56,8 @@ def test_services_run_commands_and_settings_that_exist(compose: dict[str, Any]) 
     for name, service in of_tickhouse(compose).items():
         assert service["command"][0] == "tickhouse", name
         assert service["command"][1] in commands, name
-        assert set(service["environment"]) <= set(environment_names()), name
+        own = {variable for variable in service["environment"] if variable.startswith(PREFIX)}
+        assert own <= set(environment_names()), name
 
 
 def test_versions_are_those_of_the_project(compose: dict[str, Any]) -> None:
@@ -65,3 +66,11 @@ def test_versions_are_those_of_the_project(compose: dict[str, Any]) -> None:
     assert version and kafka
     assert {service["image"] for service in of_tickhouse(compose).values()} == {f"tickhouse:{version[1]}"}
     assert compose["services"]["kafka"]["image"] == f"apache/kafka:{kafka[1]}"
+
+
+def test_no_password_is_written_down_and_dagster_finds_its_records(compose: dict[str, Any]) -> None:
+    environment = compose["services"]["dagster"]["environment"]
+    address = environment[environment["TICKHOUSE_DAGSTER__POSTGRES_URL_VARIABLE"]]
+    user, database = (compose["services"]["postgres"]["environment"][f"POSTGRES_{name}"] for name in ("USER", "DB"))
+    assert re.fullmatch(rf"postgresql://{user}:\$\{{POSTGRES_PASSWORD:\?[^}}]+\}}@postgres/{database}", address)
+    assert compose["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
