@@ -1,4 +1,4 @@
-"""Thousands of runs, one after the other: whether latency, Dagster's records on disk and the processes' memory stay what they were."""
+"""Thousands of runs, one after the other: whether latency, Dagster's records and memory stay what they were."""
 
 from __future__ import annotations
 

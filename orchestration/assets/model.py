@@ -24,6 +24,7 @@ from transform import build
 from transform.backfill import rebuild_months
 from transform.changed_months import BY_MONTH, NO_ROWS, ModelRows, model_rows
 from transform.modelling import NodeResult, check_models
+from transform.snapshot.manifest import Manifest
 from transform.warehouse import build_lock, warehouse_kept_open
 
 
@@ -59,11 +60,14 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
     )
     def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
         settings, storage = platform.settings(), platform.storage()
-        results, rows = _build(context, settings, storage) if context.selected_asset_keys else (_test(settings), NO_ROWS)
+        is_build = bool(context.selected_asset_keys)  # else checks alone were asked for
+        results, rows, published = _build(context, settings, storage) if is_build else (_test(settings), NO_ROWS, None)
         seconds = {result.unique_id.rpartition(".")[2]: result.seconds for result in results}
         for key in _in_order(dbt_models):
             if key in context.selected_asset_keys:
                 yield from _model_events(context, key, seconds.get(key.to_user_string()), rows)
+        if published is not None:
+            tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(published))])
         evaluations = dict(_evaluations(manifest, translator, results))
         tell(context, list(evaluations.values()))
         for check in evaluations.keys() & context.selected_asset_check_keys:
@@ -72,17 +76,18 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
     return [dbt_models, control.control_tables(manifest)]
 
 
-def _build(context: dg.AssetExecutionContext, settings: Settings, storage: Storage) -> tuple[list[NodeResult], ModelRows]:
-    """Model what is new; of a run that is for months these once more, from their slots to a snapshot."""
+def _build(
+    context: dg.AssetExecutionContext, settings: Settings, storage: Storage
+) -> tuple[list[NodeResult], ModelRows, Manifest | None]:
+    """Model what is new; of a run that is for months these once more, from their slots to a snapshot, which is told too."""
     months = asked_months(context)
     if months is not None:
         with tried_again():
             done = rebuild_months(settings, storage, months, tell_in_log(context))
         context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
-        tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest))])
-        return done.models, done.rows
+        return done.models, done.rows, done.manifest
     with build_lock(settings), warehouse_kept_open(settings):
-        return build.model(settings, storage), model_rows(settings, storage)
+        return build.model(settings, storage), model_rows(settings, storage), None
 
 
 def _test(settings: Settings) -> list[NodeResult]:
