@@ -76,6 +76,11 @@ values (?, now(), ?, ?, ?, ?, ?, ?, ?, uuid()::varchar)
 """
 
 
+_UNREAD_QUARANTINE = """
+select count(*) from landing.slot
+where quarantine_key is not null and slot_seq > (select coalesce(max(slot_seq), 0) from int_quarantined_bar)
+"""
+
 ANEW_FROM_SHARE = 0.5
 """Where more of the staged rows than so come or go at once, every model starts anew."""
 
@@ -94,7 +99,7 @@ class Build:
     """A build that has begun: its number, how many slots it registered, and from which model on models start anew, if any.
 
     `moved_rows` of slots that were staged before are others now. `is_quick` says that the dbt project is that of the build
-    before: seeds and views are as they are to be.
+    before: seeds and views are as they are to be. `has_quarantined` says that a slot has rows in quarantine that no model read.
     """
 
     build_seq: int
@@ -102,6 +107,7 @@ class Build:
     full_refresh_from: str | None
     moved_rows: int = 0
     is_quick: bool = False
+    has_quarantined: bool = True
 
 
 def build_lock_path(settings: Settings) -> Path:
@@ -187,8 +193,10 @@ def begin_build(
         connection.execute("delete from control.alert_override")
         if overrides := _alert_overrides(settings):
             connection.executemany("insert into control.alert_override values (?, ?, ?, ?, ?)", overrides)
+        is_quick = last.project == project
+        has_quarantined = not is_quick or _one(connection, _UNREAD_QUARANTINE) > 0
         connection.execute("commit")
-    return Build(build_seq, new_slots, full_refresh_from, moved.rows, is_quick=last.project == project)
+    return Build(build_seq, new_slots, full_refresh_from, moved.rows, is_quick, has_quarantined)
 
 
 def finish_build(settings: Settings, build: Build) -> int:

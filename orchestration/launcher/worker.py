@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-TAG = "tickhouse/worker"
+TAG = ".dagster/tickhouse_worker"
 
 _STARTED, _STATE = 19, 0
 """Fields of /proc/<pid>/stat after the command's closing bracket: see proc(5)."""
