@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
 from transform.snapshot.manifest import MANIFESTS, latest_number, manifest_key, read_manifest
 
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.05
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Answers:
 
 @contextmanager
 def asking(settings: Settings, symbol: str) -> Iterator[Answers]:
-    """Ask the API for the symbol's newest bar, fifty times a second, within the block."""
+    """Ask the API for the symbol's newest bar, twenty times a second, within the block."""
     answers, stop = Answers(), threading.Event()
     thread = threading.Thread(target=_ask, args=(settings, symbol, answers, stop))
     thread.start()
@@ -61,6 +62,11 @@ class Times:
     produced_to_answered: np.ndarray
 
 
+def landed_at(slot: Path) -> float:
+    """When the slot got its name, in epoch seconds: a link changes the status of the file that was written before."""
+    return slot.stat().st_ctime
+
+
 def published_end(settings: Settings) -> int:
     """The offset below which every bar of the one partition is published."""
     storage = open_storage(settings)
@@ -84,7 +90,7 @@ def landed_to_published(settings: Settings, from_offset: int) -> np.ndarray:
             _, published_at = _first_over(covered, slot.footer.next_offset)
         except LookupError:
             break
-        waits.append(published_at - storage.local_path(slot.key).stat().st_ctime)
+        waits.append(published_at - landed_at(storage.local_path(slot.key)))
     return np.array(waits)
 
 
@@ -97,7 +103,7 @@ def times_of(settings: Settings, answers: Answers, from_offset: int) -> Times:
     for slot in walk(storage, chain):
         if slot.footer.position < from_offset:
             continue
-        begun = storage.local_path(slot.key).stat().st_ctime
+        begun = landed_at(storage.local_path(slot.key))
         number, published_at = _first_over(covered, slot.footer.next_offset)
         seen_at = min((at for asked, at in answers.first_at.items() if asked >= number), default=None)
         if seen_at is None:
