@@ -75,8 +75,7 @@ def model(
     """Register validated slots, read `again` those, and run dbt; hold `build_lock`. Raises DbtError naming what failed."""
     build = begin_build(settings, storage, again=again)
     anew = "stg_bar" if is_full_refresh else build.full_refresh_from
-    unchanged = () if build.has_quarantined else ("int_quarantined_bar",)
-    results = build_models(settings, full_refresh_from=anew, is_quick=build.is_quick, unchanged=unchanged, on_node=on_node)
+    results = build_models(settings, full_refresh_from=anew, is_quick=build.is_quick, on_node=on_node)
     if failure := failure_text(results):
         raise DbtError(failure)
     finish_build(settings, build)

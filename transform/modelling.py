@@ -48,17 +48,15 @@ def build_models(
     *,
     full_refresh_from: str | None = None,
     is_quick: bool = False,
-    unchanged: Sequence[str] = (),
     on_node: OnNode | None = None,
 ) -> list[NodeResult]:
     """Build every seed and model and run every data test, in order. Look at each result's `is_success`.
 
     `full_refresh_from` names a model that starts anew, together with all that follow from it. `is_quick` leaves out what new bars
-    cannot change, and the models of `unchanged`; the warehouse must have been built by this same project.
+    cannot change; the warehouse must have been built by this same project.
     """
     if full_refresh_from is None:
-        quick = (*_WHAT_NEW_BARS_CHANGE, *(("--exclude", *unchanged) if unchanged else ()))
-        return _run(settings, "build", *_NOT_BUILT, *(quick if is_quick else ()), on_node=on_node)
+        return _run(settings, "build", *_NOT_BUILT, *(_WHAT_NEW_BARS_CHANGE if is_quick else ()), on_node=on_node)
     anew = f"{full_refresh_from}+"
     # What it starts from must be there: an older version may not have had it.
     results = _run(settings, "build", *_NOT_BUILT, "--exclude", anew, on_node=on_node)

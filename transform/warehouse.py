@@ -76,11 +76,6 @@ values (?, now(), ?, ?, ?, ?, ?, ?, ?, uuid()::varchar)
 """
 
 
-_UNREAD_QUARANTINE = """
-select count(*) from landing.slot
-where quarantine_key is not null and slot_seq > (select coalesce(max(slot_seq), 0) from int_quarantined_bar)
-"""
-
 ANEW_FROM_SHARE = 0.5
 """Where more of the staged rows than so come or go at once, every model starts anew."""
 
@@ -99,7 +94,7 @@ class Build:
     """A build that has begun: its number, how many slots it registered, and from which model on models start anew, if any.
 
     `moved_rows` of slots that were staged before are others now. `is_quick` says that the dbt project is that of the build
-    before: seeds and views are as they are to be. `has_quarantined` says that a slot has rows in quarantine that no model read.
+    before: seeds and views are as they are to be.
     """
 
     build_seq: int
@@ -107,7 +102,6 @@ class Build:
     full_refresh_from: str | None
     moved_rows: int = 0
     is_quick: bool = False
-    has_quarantined: bool = True
 
 
 def build_lock_path(settings: Settings) -> Path:
@@ -193,10 +187,9 @@ def begin_build(
         connection.execute("delete from control.alert_override")
         if overrides := _alert_overrides(settings):
             connection.executemany("insert into control.alert_override values (?, ?, ?, ?, ?)", overrides)
-        is_quick = last.project == project
-        has_quarantined = not is_quick or _one(connection, _UNREAD_QUARANTINE) > 0
+        is_quick = _is_by_the_same_project(connection, project)
         connection.execute("commit")
-    return Build(build_seq, new_slots, full_refresh_from, moved.rows, is_quick, has_quarantined)
+    return Build(build_seq, new_slots, full_refresh_from, moved.rows, is_quick)
 
 
 def finish_build(settings: Settings, build: Build) -> int:
@@ -216,13 +209,21 @@ class _LastBuild:
 
     fingerprint: str | None = None
     revalidations: int = 0
-    project: str | None = None
 
 
 @dataclass(frozen=True)
 class _Moved:
     rows: int = 0
     share: float = 0.0
+
+
+def _is_by_the_same_project(connection: duckdb.DuckDBPyConnection, project: str) -> bool:
+    """Whether the last build that finished, and each that was begun since, was by this dbt project."""
+    projects = connection.execute(
+        "select distinct project from control.build where build_seq >= "
+        "(select max(build_seq) from control.build where finished_at is not null)"
+    ).fetchall()
+    return [each for (each,) in projects] == [project]
 
 
 def _read_again(
@@ -241,7 +242,7 @@ def _read_again(
 
 def _last_build(connection: duckdb.DuckDBPyConnection) -> _LastBuild:
     last = connection.execute(
-        "select fingerprint, coalesce(revalidations, 0), project from control.build "
+        "select fingerprint, coalesce(revalidations, 0) from control.build "
         "where finished_at is not null order by build_seq desc limit 1"
     ).fetchone()
     return _LastBuild() if last is None else _LastBuild(*last)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from apps.cli.ending import interrupt_on_signals
 from apps.cli.readiness import is_answering, is_listening, url
 from apps.cli.supervisor import ProcessSpec, Supervisor
+from orchestration.launcher.wire import is_greeting
 from orchestration.processes import dagster_processes, prepare_home
 from tickhouse.settings import Settings
 
@@ -20,6 +21,7 @@ def dagster_specs(settings: Settings) -> list[ProcessSpec]:
     chosen = settings.dagster
     ready: dict[str, Callable[[], bool]] = {
         "dagster-code-server": lambda: is_listening(chosen.host, chosen.code_server_port),
+        "dagster-warm": lambda: is_greeting(settings.dagster_home),
         "dagster-webserver": lambda: is_answering(chosen.host, chosen.port, "/server_info"),
     }
     return [

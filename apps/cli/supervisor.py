@@ -20,6 +20,7 @@ from apps.cli.reaper import end_marked, marked_processes
 
 POLL_SECONDS = 0.1
 TAIL_LINES = 20
+DISPENSABLE_SECONDS = 60.0
 REVIVAL_SECONDS = 2.0
 """What ends sooner than this after its start is not started again at once: it would do nothing else."""
 
@@ -104,9 +105,10 @@ class Supervisor:
         self.start(spec)
 
     def is_ready(self, name: str) -> bool:
-        """Whether it says that it is ready."""
+        """Whether it says that it is ready; for what is dispensable nobody waits for ever."""
         spec, _process = self._processes[name]
-        return spec.is_ready()
+        is_given_up = spec.is_dispensable and time.monotonic() - self._started[name] > DISPENSABLE_SECONDS
+        return is_given_up or spec.is_ready()
 
     def pid(self, name: str) -> int:
         """The number of its process."""
@@ -123,9 +125,8 @@ class Supervisor:
 
     def wait_ready(self, name: str, timeout_seconds: float) -> None:
         """Return when the process says it is ready. Raises ProcessDiedError (also another's) or NotReadyError."""
-        spec, _process = self._processes[name]
         deadline = time.monotonic() + timeout_seconds
-        while not spec.is_ready():
+        while not self.is_ready(name):
             self.check()
             if time.monotonic() > deadline:
                 raise NotReadyError(f"{name} was not ready after {timeout_seconds:.0f} s{self._tail(name)}")
@@ -133,7 +134,7 @@ class Supervisor:
 
     def are_ready(self) -> bool:
         """Whether everything started says that it is ready."""
-        return all(spec.is_ready() for spec, _process in self._processes.values())
+        return all(self.is_ready(name) for name in self._processes)
 
     def check(self) -> None:
         """Start again what is dispensable and ended. Raises ProcessDiedError naming the first other process that did."""

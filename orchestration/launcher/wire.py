@@ -16,6 +16,7 @@ from typing import Any
 PROTOCOL = 1
 READY = "ready"
 
+_PATIENCE_SECONDS = 0.2
 _LENGTH = struct.Struct("!I")
 _LONGEST_PATH = 100
 """The kernel takes 108 bytes; asyncio and others that look take less."""
@@ -28,6 +29,17 @@ def socket_path(home: Path) -> Path:
         return path
     digest = hashlib.sha256(os.fsencode(home.absolute())).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"tickhouse-warm-{os.getuid()}-{digest}.sock"
+
+
+def is_greeting(home: Path) -> bool:
+    """Whether the warm process of the home has come so far that it says how it is: it does once it is warm, or cannot be."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_PATIENCE_SECONDS)
+        try:
+            connection.connect(str(socket_path(home)))
+            return receive(connection)["protocol"] == PROTOCOL
+        except (OSError, EOFError, ValueError, KeyError):
+            return False
 
 
 def send(connection: socket.socket, message: dict[str, Any]) -> None:
