@@ -1,19 +1,37 @@
-"""What assets and sensors are handed: this machine's settings, and the lake."""
+"""What assets and sensors are handed: this machine's settings, the lake, and the warehouse to write."""
+
+from contextlib import ExitStack
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from tickhouse.settings import Settings, load_settings
 from tickhouse.storage import Storage, open_storage
+from transform.warehouse import build_lock, warehouse_kept_open
 
 WAREHOUSE = "warehouse"
 """The pool of steps that write the warehouse; it has a limit where Dagster's records are in Postgres."""
 
 
 class Platform(dg.ConfigurableResource):
-    """Settings and storage, read when a run or a sensor tick asks for them."""
+    """Settings and storage, read when a run or a sensor tick asks for them; and the warehouse, from one step of a run on."""
+
+    _held: ExitStack | None = PrivateAttr(default=None)
 
     def settings(self) -> Settings:
         return load_settings()
 
     def storage(self) -> Storage:
         return open_storage(self.settings())
+
+    def hold_warehouse(self) -> None:
+        """Hold `build_lock`, and the warehouse open, until the run ends: its next step finds both as this one leaves them."""
+        if self._held is None:
+            settings = self.settings()
+            self._held = ExitStack()
+            self._held.enter_context(build_lock(settings))
+            self._held.enter_context(warehouse_kept_open(settings))
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        if self._held is not None:
+            self._held.close()

@@ -21,8 +21,11 @@ _WHAT_NEW_BARS_CHANGE = (
     "empty",
     "--vars",
     json.dumps({"only_touched": True}),
+    "--threads",
+    "2",
 )
-"""Views show what is there and seeds stay what they are; of tests those that bars could fail, over the rows that were touched."""
+"""Views show what is there and seeds stay what they are; of tests those that bars could fail, over the rows that were touched.
+Of two models at a time one waits for the database while dbt thinks about the other; a big build has no memory for that."""
 
 _UNWRITTEN = ("--no-write-json", "--log-level", "none", "--log-level-file", "none")
 """Nobody reads what dbt writes of a build, and that takes a fifth of its time; what failed, and why, is in the results."""

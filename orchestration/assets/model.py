@@ -8,7 +8,6 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
-from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from orchestration.assets import control
 from orchestration.assets.description import Descriptions
@@ -19,13 +18,12 @@ from orchestration.resources import WAREHOUSE, Platform
 from orchestration.retries import tried_again
 from orchestration.telling import tell
 from tickhouse.settings import Settings
-from tickhouse.storage import Storage
 from transform import build
 from transform.backfill import rebuild_months
 from transform.changed_months import BY_MONTH, NO_ROWS, ModelRows, model_rows
 from transform.modelling import NodeResult, check_models
 from transform.snapshot.manifest import Manifest
-from transform.warehouse import build_lock, warehouse_kept_open
+from transform.warehouse import build_lock
 
 
 class Translator(DagsterDbtTranslator):
@@ -59,16 +57,15 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
         manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN, pool=WAREHOUSE
     )
     def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
-        settings, storage = platform.settings(), platform.storage()
         is_build = bool(context.selected_asset_keys)  # else checks alone were asked for
-        results, rows, published = _build(context, settings, storage) if is_build else (_test(settings), NO_ROWS, None)
+        results, rows, published = _build(context, platform) if is_build else (_test(platform.settings()), NO_ROWS, None)
         seconds = {result.unique_id.rpartition(".")[2]: result.seconds for result in results}
         for key in _in_order(dbt_models):
             if key in context.selected_asset_keys:
                 yield from _model_events(context, key, seconds.get(key.to_user_string()), rows)
         if published is not None:
             tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(published))])
-        evaluations = dict(_evaluations(manifest, translator, results))
+        evaluations = dict(_evaluations(dbt_models, results))
         tell(context, list(evaluations.values()))
         for check in evaluations.keys() & context.selected_asset_check_keys:
             yield dg.Output(None, output_name=dbt_models.get_output_name_for_asset_check_key(check))
@@ -76,18 +73,16 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
     return [dbt_models, control.control_tables(manifest)]
 
 
-def _build(
-    context: dg.AssetExecutionContext, settings: Settings, storage: Storage
-) -> tuple[list[NodeResult], ModelRows, Manifest | None]:
+def _build(context: dg.AssetExecutionContext, platform: Platform) -> tuple[list[NodeResult], ModelRows, Manifest | None]:
     """Model what is new; of a run that is for months these once more, from their slots to a snapshot, which is told too."""
-    months = asked_months(context)
+    settings, storage, months = platform.settings(), platform.storage(), asked_months(context)
     if months is not None:
         with tried_again():
             done = rebuild_months(settings, storage, months, tell_in_log(context))
         context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
         return done.models, done.rows, done.manifest
-    with build_lock(settings), warehouse_kept_open(settings):
-        return build.model(settings, storage), model_rows(settings, storage), None
+    platform.hold_warehouse()
+    return build.model(settings, storage), model_rows(settings, storage), None
 
 
 def _test(settings: Settings) -> list[NodeResult]:
@@ -116,17 +111,18 @@ def _model_events(
 
 
 def _evaluations(
-    manifest: Mapping[str, Any], translator: Translator, results: list[NodeResult]
+    models: dg.AssetsDefinition, results: list[NodeResult]
 ) -> Iterator[tuple[dg.AssetCheckKey, dg.AssetCheckEvaluation]]:
     """The tests' results in Dagster's words: of all that ran, whichever the run selects."""
+    checks = {check.name: check for check in models.check_specs}
     for result in results:
         if result.unique_id.startswith("test."):
-            check = get_asset_check_key_for_test(manifest, translator, result.unique_id, project=None)
-            if check is not None:
+            name = result.unique_id.split(".")[2]
+            if (check := checks.get(name)) is not None:
                 evaluation = dg.AssetCheckEvaluation(
                     asset_key=check.asset_key,
-                    check_name=check.name,
+                    check_name=name,
                     passed=result.is_success,
                     metadata={"failures": result.failures or 0},
                 )
-                yield check, evaluation
+                yield check.key, evaluation

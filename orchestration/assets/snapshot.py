@@ -8,7 +8,6 @@ from transform.changed_months import BY_MONTH
 from transform.marts import MARTS
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
-from transform.warehouse import build_lock
 
 
 @dg.asset(
@@ -21,9 +20,8 @@ from transform.warehouse import build_lock
     description="The newest published snapshot: immutable Parquet files and the manifest that names them.",
 )
 def published_snapshot(platform: Platform) -> dg.MaterializeResult:
-    settings = platform.settings()
-    with build_lock(settings):
-        manifest = publish_warehouse(settings, platform.storage())
+    platform.hold_warehouse()
+    manifest = publish_warehouse(platform.settings(), platform.storage())
     return dg.MaterializeResult(metadata=figures(manifest))
 
 

@@ -19,6 +19,8 @@ ENV_FILE = Path(".env")
 UNSET = "null"
 """What a variable says to unset a setting that may be unset; an empty variable counts as none."""
 
+_SAFE = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
+
 
 def process_environment() -> dict[str, str]:
     """This process's environment less tickhouse's own variables: the base of a child's environment."""
@@ -68,7 +70,7 @@ def from_file(variables: Mapping[str, str]) -> dict[str, Any]:
             raise FileNotFoundError(f"{CONFIG_VARIABLE} names {path}, which is not a file")
         return {}
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_SAFE)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {error}") from error
     if values is not None and not isinstance(values, dict):
