@@ -66,9 +66,19 @@ def state_before(
             _set_signals(signals, found, carried[:, len(RECURSIONS) :], is_whole, has_range=interval == RANGE_INTERVAL)
             done = pa.array(found.series[found.last[is_whole]])
             wanted = wanted.filter(pc.invert(pc.is_in(wanted["series"], value_set=done)))
-            if wanted.num_rows == 0:
+            if reach is None or wanted.num_rows == 0 or _is_all(session, bars, wanted, reach):
                 break
     return state, signals
+
+
+def _is_all(session: duckdb.DuckDBPyConnection, bars: duckdb.DuckDBPyRelation, wanted: pa.Table, reach: float) -> bool:
+    """Whether no bar of any series is out of reach: those that are new have none, and young ones few."""
+    oldest = session.sql("select min(ts) from bars").fetchall()[0][0]
+    return pc.max(wanted["first_ts"]).as_py() - _length(wanted["interval"][0].as_py(), reach) <= oldest
+
+
+def _length(interval: str, reach: float) -> timedelta:
+    return timedelta(seconds=INTERVALS[interval] * _context_bars(interval) * reach)
 
 
 def _context_bars(interval: str) -> int:
@@ -84,7 +94,7 @@ def _last_bars(
     bound = {"interval": interval, "until": pc.max(wanted["first_ts"]).as_py()}
     within_reach = ""
     if reach is not None:
-        length = timedelta(seconds=INTERVALS[interval] * context_bars * reach)
+        length = _length(interval, reach)
         bound |= {"length": length, "since": pc.min(wanted["first_ts"]).as_py() - length}
         within_reach = "and bars.ts >= $since and bars.ts >= first_ts - $length"
     found = in_order_of_time(
