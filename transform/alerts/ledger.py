@@ -54,7 +54,9 @@ difference as (
     from old
     where not exists (
         select 1 from fct_alert as held
-        where held.ts = old.ts and held.symbol = old.symbol and held.interval = old.interval and held.rule = old.rule
+        where
+            held.ts >= (select min(ts) from old) -- what is older is passed over
+            and held.ts = old.ts and held.symbol = old.symbol and held.interval = old.interval and held.rule = old.rule
     )
 
 ),

@@ -115,7 +115,7 @@ newest_staged as (
     select bar.topic_id, bar."partition", bar.symbol, bar.interval, max(bar.ts) as ts
     from {{ ref('stg_bar') }} as bar
     where
-        bar.ts > (select min(ts) from behind)
+        bar.ts >= (select min(ts) from behind)
         and bar.change_seq <= {{ seen }}
         and exists (select 1 from behind where behind.symbol = bar.symbol and behind.interval = bar.interval)
     group by bar.topic_id, bar."partition", bar.symbol, bar.interval

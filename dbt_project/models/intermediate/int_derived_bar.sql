@@ -268,6 +268,9 @@ derived as (
                 landed_bar.symbol = bar.symbol
                 and landed_bar.interval = bar.interval
                 and landed_bar.ts = bar.ts
+                {%- if is_incremental() %}
+                and landed_bar.ts >= (select min(ts) from touched)
+                {%- endif %}
         )
 
 )
@@ -300,6 +303,7 @@ where not exists (
         and stored.source = derived.source
         and stored.derived_from = derived.derived_from
         and stored.is_closed = derived.is_closed
+        and stored.ts >= (select min(ts) from touched)
 )
 
 union all
@@ -337,3 +341,5 @@ where not exists (
 )
 
 {%- endif %}
+
+{{ in_order_of_time() }}

@@ -140,3 +140,4 @@ select
     {{ build_seq() }} as change_seq
 from in_force
 where nth_severe = 1
+{{ in_order_of_time() }}

@@ -45,9 +45,15 @@ landed as (
     select symbol, interval, ts, date_trunc('month', ts) as month_ts, topic_id, "partition", "offset"
     from {{ ref('stg_bar') }} as bar
     {% if is_incremental() %}
+    where change_seq > {{ seen }}
+
+    union all
+
+    select symbol, interval, ts, date_trunc('month', ts) as month_ts, topic_id, "partition", "offset"
+    from {{ ref('stg_bar') }} as bar
     where
-        change_seq > {{ seen }}
-        or exists (
+        change_seq <= {{ seen }}
+        and exists (
             select 1
             from restaged
             where restaged.symbol = bar.symbol and restaged.interval = bar.interval
@@ -148,8 +154,8 @@ touched as (
     {%- if is_incremental() %}
     where
         daily_end.stored_last_ts is null
-        or month.month_ts < daily_end.stored_first_ts
-        or month.month_ts >= date_trunc('month', daily_end.stored_last_ts)
+        or (daily_end.first_ts < daily_end.stored_first_ts and month.month_ts <= daily_end.stored_first_ts)
+        or (daily_end.last_ts > daily_end.stored_last_ts and month.month_ts >= date_trunc('month', daily_end.stored_last_ts))
         or (select max(build_seq) from {{ source('control', 'calendar') }}) > {{ seen }}
     {%- endif %}
 
@@ -252,7 +258,10 @@ summed as (
             and touched.symbol = attended.symbol
             and touched.month_ts = attended.month_ts
     {%- if is_incremental() %}
-    left join held as stored
+    left join (
+        select * from held
+        where ts >= (select min(month_ts) from touched)
+    ) as stored
         on
             touched.symbol = stored.symbol
             and touched.interval = stored.interval
@@ -298,6 +307,7 @@ or not exists (
         stored.symbol = summed.symbol
         and stored.interval = summed.interval
         and stored.ts = summed.ts
+        and stored.ts >= (select min(month_ts) from touched)
         and stored.landed_rows = summed.staged_rows + summed.quarantined_rows
         and stored.current_rows = summed.current_rows
         and stored.duplicate_rows = summed.staged_rows - summed.current_rows - summed.corrected_rows
