@@ -19,7 +19,7 @@ from orchestration.incidents import incident_sensor
 from orchestration.jobs import JOBS, schedules
 from orchestration.links import Links
 from orchestration.observation import observation_sensors
-from orchestration.resources import Platform
+from orchestration.resources import Platform, Warehouse
 from orchestration.sensors import new_slots
 from tickhouse.settings import load_settings
 from transform.parsed_project import ensure_manifest
@@ -51,6 +51,6 @@ def loaded_definitions() -> dg.Definitions:
         jobs=JOBS,
         schedules=schedules(settings),
         sensors=[new_slots, *observation_sensors(settings), incident_sensor(settings), delivery_sensor(settings)],
-        resources={"platform": Platform()},
+        resources={"platform": Platform(), "warehouse": Warehouse()},
         executor=dg.in_process_executor,
     )

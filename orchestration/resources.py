@@ -14,9 +14,7 @@ WAREHOUSE = "warehouse"
 
 
 class Platform(dg.ConfigurableResource):
-    """Settings and storage, read when a run or a sensor tick asks for them; and the warehouse, from one step of a run on."""
-
-    _held: ExitStack | None = PrivateAttr(default=None)
+    """Settings and storage, read when a run or a sensor tick asks for them."""
 
     def settings(self) -> Settings:
         return load_settings()
@@ -24,10 +22,15 @@ class Platform(dg.ConfigurableResource):
     def storage(self) -> Storage:
         return open_storage(self.settings())
 
-    def hold_warehouse(self) -> None:
+
+class Warehouse(dg.ConfigurableResource):
+    """The build database, for the steps of a run that write it one after the other."""
+
+    _held: ExitStack | None = PrivateAttr(default=None)
+
+    def hold(self, settings: Settings) -> None:
         """Hold `build_lock`, and the warehouse open, until the run ends: its next step finds both as this one leaves them."""
         if self._held is None:
-            settings = self.settings()
             self._held = ExitStack()
             self._held.enter_context(build_lock(settings))
             self._held.enter_context(warehouse_kept_open(settings))

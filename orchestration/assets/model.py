@@ -14,14 +14,16 @@ from orchestration.assets.description import Descriptions
 from orchestration.assets.snapshot import figures
 from orchestration.links import Links
 from orchestration.partitions import NO_EVENT, ONE_RUN, asked_months, event_months, month_events, tell_in_log
-from orchestration.resources import WAREHOUSE, Platform
+from orchestration.resources import WAREHOUSE, Platform, Warehouse
 from orchestration.retries import tried_again
 from orchestration.telling import tell
 from tickhouse.settings import Settings
+from tickhouse.storage import Storage
 from transform import build
 from transform.backfill import rebuild_months
 from transform.changed_months import BY_MONTH, NO_ROWS, ModelRows, model_rows
 from transform.modelling import NodeResult, check_models
+from transform.months import Months
 from transform.snapshot.manifest import Manifest
 from transform.warehouse import build_lock
 
@@ -56,9 +58,17 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
     @dbt_assets(
         manifest=manifest_path, dagster_dbt_translator=translator, name="dbt_models", backfill_policy=ONE_RUN, pool=WAREHOUSE
     )
-    def dbt_models(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
-        is_build = bool(context.selected_asset_keys)  # else checks alone were asked for
-        results, rows, published = _build(context, platform) if is_build else (_test(platform.settings()), NO_ROWS, None)
+    def dbt_models(
+        context: dg.AssetExecutionContext, platform: Platform, warehouse: Warehouse
+    ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
+        settings, storage = platform.settings(), platform.storage()
+        if not context.selected_asset_keys:  # checks alone were asked for
+            results, rows, published = _test(settings), NO_ROWS, None
+        elif (months := asked_months(context)) is not None:
+            results, rows, published = _rebuild(context, settings, storage, months)
+        else:
+            warehouse.hold(settings)
+            results, rows, published = build.model(settings, storage), model_rows(settings, storage), None
         seconds = {result.unique_id.rpartition(".")[2]: result.seconds for result in results}
         for key in _in_order(dbt_models):
             if key in context.selected_asset_keys:
@@ -73,16 +83,14 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
     return [dbt_models, control.control_tables(manifest)]
 
 
-def _build(context: dg.AssetExecutionContext, platform: Platform) -> tuple[list[NodeResult], ModelRows, Manifest | None]:
-    """Model what is new; of a run that is for months these once more, from their slots to a snapshot, which is told too."""
-    settings, storage, months = platform.settings(), platform.storage(), asked_months(context)
-    if months is not None:
-        with tried_again():
-            done = rebuild_months(settings, storage, months, tell_in_log(context))
-        context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
-        return done.models, done.rows, done.manifest
-    platform.hold_warehouse()
-    return build.model(settings, storage), model_rows(settings, storage), None
+def _rebuild(
+    context: dg.AssetExecutionContext, settings: Settings, storage: Storage, months: Months
+) -> tuple[list[NodeResult], ModelRows, Manifest]:
+    """Rebuild these months from their slots, with what depends on them, and publish."""
+    with tried_again():
+        done = rebuild_months(settings, storage, months, tell_in_log(context))
+    context.log.info(f"rebuilt {months} from {len(done.scope.slots):,} slots; the newest snapshot is {done.manifest.number}")
+    return done.models, done.rows, done.manifest
 
 
 def _test(settings: Settings) -> list[NodeResult]:

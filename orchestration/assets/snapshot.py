@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.resources import WAREHOUSE, Platform
+from orchestration.resources import WAREHOUSE, Platform, Warehouse
 from orchestration.teams import DATA_PLATFORM
 from transform.changed_months import BY_MONTH
 from transform.marts import MARTS
@@ -19,9 +19,10 @@ from transform.snapshot.manifest import Manifest
     pool=WAREHOUSE,
     description="The newest published snapshot: immutable Parquet files and the manifest that names them.",
 )
-def published_snapshot(platform: Platform) -> dg.MaterializeResult:
-    platform.hold_warehouse()
-    manifest = publish_warehouse(platform.settings(), platform.storage())
+def published_snapshot(platform: Platform, warehouse: Warehouse) -> dg.MaterializeResult:
+    settings = platform.settings()
+    warehouse.hold(settings)
+    manifest = publish_warehouse(settings, platform.storage())
     return dg.MaterializeResult(metadata=figures(manifest))
 
 

@@ -1,0 +1,45 @@
+"""The warehouse is one run's from the first step that writes it to the run's end, and nobody's after that."""
+
+from __future__ import annotations
+
+import fcntl
+
+import dagster as dg
+import pytest
+
+from orchestration.resources import Platform, Warehouse
+from tickhouse.settings import Settings
+from transform.warehouse import build_lock_path
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_warehouse_is_held_from_one_step_to_the_next_and_let_go_when_the_run_ends(settings: Settings, fails: bool) -> None:
+    seen = []
+
+    @dg.op(out=dg.Out(dg.Nothing))
+    def models(warehouse: Warehouse) -> None:
+        warehouse.hold(settings)
+
+    @dg.op(ins={"built": dg.In(dg.Nothing)})
+    def publish(warehouse: Warehouse) -> None:
+        seen.append(_is_free(settings))
+        warehouse.hold(settings)
+        if fails:
+            raise RuntimeError("the disk is full")
+
+    @dg.job(resource_defs={"platform": Platform(), "warehouse": Warehouse()}, executor_def=dg.in_process_executor)
+    def build() -> None:
+        publish(models())
+
+    assert build.execute_in_process(raise_on_error=False).success is not fails
+    assert seen == [False]
+    assert _is_free(settings)
+
+
+def _is_free(settings: Settings) -> bool:
+    with build_lock_path(settings).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
