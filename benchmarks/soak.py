@@ -8,24 +8,22 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import psutil
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
 from apps.cli.start import with_changes
 from apps.cli.supervisor import Supervisor
-from benchmarks.freshness import SYMBOLS
+from benchmarks.freshness import YOUNG
 from benchmarks.measuring.folder import open_folder
 from benchmarks.measuring.report import Figure, Figures, write_results
 from benchmarks.refreshing.stack import running, stack_settings
 from benchmarks.refreshing.timing import landed_to_published, published_end, published_number
 from ingestion.producer import replay
-from ingestion.sources.synthetic import SyntheticFeed
 from tickhouse.settings import ProducerSettings, Settings
 
 NAME = "soak"
@@ -95,7 +93,7 @@ def producing(settings: Settings) -> Iterator[threading.Event]:
     """One bar a second within the block; the event tells that they came to an end."""
     stop, ended = threading.Event(), threading.Event()
     paced = settings.model_copy(update={"producer": ProducerSettings(rate=1.0)})
-    feed = pa.concat_tables(SyntheticFeed(symbols=SYMBOLS, interval="1m", bars=10_000).pieces())
+    feed = replace(YOUNG, bars=10_000)
 
     def send() -> None:
         try:

@@ -28,10 +28,10 @@ class Answers:
 
 
 @contextmanager
-def asking(settings: Settings, symbol: str) -> Iterator[Answers]:
+def asking(settings: Settings, symbol: str, interval: str) -> Iterator[Answers]:
     """Ask the API for the symbol's newest bar, twenty times a second, within the block."""
     answers, stop = Answers(), threading.Event()
-    thread = threading.Thread(target=_ask, args=(settings, symbol, answers, stop))
+    thread = threading.Thread(target=_ask, args=(settings, f"/indicators/{symbol}?interval={interval}&limit=1", answers, stop))
     thread.start()
     try:
         yield answers
@@ -40,11 +40,11 @@ def asking(settings: Settings, symbol: str) -> Iterator[Answers]:
         thread.join()
 
 
-def _ask(settings: Settings, symbol: str, answers: Answers, stop: threading.Event) -> None:
+def _ask(settings: Settings, path: str, answers: Answers, stop: threading.Event) -> None:
     connection = HTTPConnection(settings.api.host, settings.api.port, timeout=10)
     while not stop.wait(LOOK_SECONDS):
         try:
-            connection.request("GET", f"/indicators/{symbol}?interval=1m&limit=1")
+            connection.request("GET", path)
             response = connection.getresponse()
             response.read()
         except (OSError, HTTPException):
@@ -100,9 +100,7 @@ def times_of(settings: Settings, answers: Answers, from_offset: int) -> Times:
     (chain,) = find_chains(storage)
     covered = sorted(_published(settings, chain.path).items())
     landed, answered = [], []
-    for slot in walk(storage, chain):
-        if slot.footer.position < from_offset:
-            continue
+    for slot in walk(storage, chain, from_offset):
         begun = landed_at(storage.local_path(slot.key))
         number, published_at = _first_over(covered, slot.footer.next_offset)
         seen_at = min((at for asked, at in answers.first_at.items() if asked >= number), default=None)

@@ -216,6 +216,18 @@ counted as (
 
 {{ sessions_and_gaps() }}
 
+{% if is_incremental() -%}
+
+held_lately as (
+
+    select *
+    from held
+    where ts >= (select min(month_ts) from touched)
+
+),
+
+{% endif -%}
+
 summed as (
 
     select
@@ -258,10 +270,7 @@ summed as (
             and touched.symbol = attended.symbol
             and touched.month_ts = attended.month_ts
     {%- if is_incremental() %}
-    left join (
-        select * from held
-        where ts >= (select min(month_ts) from touched)
-    ) as stored
+    left join held_lately as stored
         on
             touched.symbol = stored.symbol
             and touched.interval = stored.interval
