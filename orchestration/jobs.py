@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from orchestration.assets.alert import delivered_alert
-from orchestration.assets.snapshot import figures
+from orchestration.assets.snapshot import told_snapshot
 from orchestration.assets.upkeep import archived_slot, dbt_docs
 from orchestration.checks import FRESHNESS, GAPS, MARKET_CHECKS
 from orchestration.partitions import month_materializations
@@ -81,7 +81,7 @@ def _build_new(context: dg.OpExecutionContext, platform: Platform) -> None:
 def _tell(context: dg.OpExecutionContext, done: Refresh) -> None:
     for name, months in done.rows.changed.items():
         tell(context, month_materializations(dg.AssetKey(name), months, {"dagster/row_count": done.rows.total[name]}))
-    tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(done.manifest))])
+    tell(context, [told_snapshot(context.instance, done.manifest)])
 
 
 @dg.job(description="Read every validated slot again, compute every model anew, publish.", tags=ANEW_AFTER_A_CRASH)
@@ -101,7 +101,7 @@ def build_by_hand() -> None:
 def _publish(context: dg.OpExecutionContext, platform: Platform) -> None:
     with tried_again(), build_lock(settings := platform.settings()):
         manifest = publish_warehouse(settings, platform.storage())
-    tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(manifest))])
+    tell(context, [told_snapshot(context.instance, manifest)])
 
 
 @dg.op(name="revalidate_slots")

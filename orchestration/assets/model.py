@@ -11,7 +11,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 
 from orchestration.assets import control
 from orchestration.assets.description import Descriptions
-from orchestration.assets.snapshot import figures
+from orchestration.assets.snapshot import told_snapshot
 from orchestration.links import Links
 from orchestration.partitions import NO_EVENT, ONE_RUN, asked_months, event_months, month_events, tell_in_log
 from orchestration.resources import WAREHOUSE, Platform, Warehouse
@@ -74,7 +74,7 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
             if key in context.selected_asset_keys:
                 yield from _model_events(context, key, seconds.get(key.to_user_string()), rows)
         if published is not None:
-            tell(context, [dg.AssetMaterialization("published_snapshot", metadata=figures(published))])
+            tell(context, [told_snapshot(context.instance, published)])
         evaluations = dict(_evaluations(dbt_models, results))
         tell(context, list(evaluations.values()))
         for check in evaluations.keys() & context.selected_asset_check_keys:

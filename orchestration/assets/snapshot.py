@@ -1,6 +1,11 @@
 """Publishing as an asset: the last step, the only one the API and the pages ever see."""
 
 import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    INPUT_DATA_VERSION_TAG_PREFIX,
+    INPUT_EVENT_POINTER_TAG_PREFIX,
+)
 
 from orchestration.resources import WAREHOUSE, Platform, Warehouse
 from orchestration.teams import DATA_PLATFORM
@@ -9,8 +14,13 @@ from transform.marts import MARTS
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
 
+KEY = dg.AssetKey("published_snapshot")
+
+_OF_INPUTS = (CODE_VERSION_TAG, INPUT_DATA_VERSION_TAG_PREFIX, INPUT_EVENT_POINTER_TAG_PREFIX)
+
 
 @dg.asset(
+    key=KEY,
     # Of the months all count. But Dagster would list each of every mart in every run, to find that they are too many to compare.
     deps=[dg.AssetDep(mart, partition_mapping=dg.LastPartitionMapping()) if mart in BY_MONTH else mart for mart in MARTS],
     group_name="serving",
@@ -24,6 +34,17 @@ def published_snapshot(platform: Platform, warehouse: Warehouse) -> dg.Materiali
     warehouse.hold(settings)
     manifest = publish_warehouse(settings, platform.storage())
     return dg.MaterializeResult(metadata=figures(manifest))
+
+
+def told_snapshot(instance: dg.DagsterInstance, manifest: Manifest) -> dg.AssetMaterialization:
+    """The snapshot, published by a run of other assets.
+
+    It is of the inputs that the last one was of: without them Dagster would have it out of sync with months that nothing is in.
+    """
+    last = instance.get_latest_materialization_event(KEY)
+    before = None if last is None else last.asset_materialization
+    tags = {} if before is None else {name: text for name, text in (before.tags or {}).items() if name.startswith(_OF_INPUTS)}
+    return dg.AssetMaterialization(KEY, metadata=figures(manifest), tags=tags)
 
 
 def figures(manifest: Manifest) -> dict[str, float]:

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from lake import BEGUN_AT, Lake, bar
 
@@ -40,6 +42,13 @@ def months(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> d
     return told
 
 
+def is_in_sync(instance: dg.DagsterInstance, asset: str) -> bool:
+    """As the UI says."""
+    graph = definitions().get_repository_def().asset_graph
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    return resolver.get_status(dg.AssetKey(asset)) == StaleStatus.FRESH
+
+
 def indicators(settings: Settings) -> set[tuple[str, str]]:
     """The month and all values of each bar's indicators and state."""
     with open_warehouse(settings) as connection:
@@ -71,6 +80,7 @@ def test_a_range_is_rebuilt_by_one_run_that_publishes_and_tells_how_far_it_is(la
     with dg.DagsterInstance.ephemeral() as instance:
         lake.land([bar("A", day, 100.0 + day % 7) for day in range(120)])
         run(instance)
+        assert is_in_sync(instance, "published_snapshot")
         with open_warehouse(lake.settings) as connection:
             connection.execute("update stg_bar set close = 101 where ts = '2020-02-10'")
         asked = {ASSET_PARTITION_RANGE_START_TAG: "2020-02", ASSET_PARTITION_RANGE_END_TAG: "2020-03"}
@@ -81,6 +91,7 @@ def test_a_range_is_rebuilt_by_one_run_that_publishes_and_tells_how_far_it_is(la
         said = [entry.user_message for entry in instance.all_logs(result.run_id)]
         assert any("slots, read again: 1 of 1" in line for line in said)
         assert any("rebuilt 2020-02 to 2020-03 from 1 slots" in line for line in said)
+        assert is_in_sync(instance, "published_snapshot")
 
 
 def test_every_job_beside_the_build_does_its_work(lake: Lake) -> None:
