@@ -1,10 +1,8 @@
 {#-
-The end of a model that is made anew: its rows in the order of ts, so that whoever asks for times passes over whatever has others. DuckDB
-keeps the order in which rows come. On Trino and Athena the files' order is nothing to count on, and sorting costs.
+The end of a model whose rows come in no order: they are stored in the order of ts, so that whoever asks for times passes over whatever has others.
+DuckDB keeps the order in which rows come. On Trino and Athena the files' order is nothing to count on, and sorting costs.
 -#}
-{% macro in_order_of_time() %}
-{%- if not is_incremental() %}{{ return(adapter.dispatch('in_order_of_time')()) }}{% endif -%}
-{% endmacro %}
+{% macro in_order_of_time() %}{{ return(adapter.dispatch('in_order_of_time')()) }}{% endmacro %}
 
 {% macro duckdb__in_order_of_time() %}{{ return('order by ts') }}{% endmacro %}
 
