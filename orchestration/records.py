@@ -11,7 +11,7 @@ from dagster._core.events import DagsterEventType
 from dagster._core.instance import RUNLESS_RUN_ID
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, RunRecord
 from dagster._core.storage.event_log.base import EventLogStorage
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from orchestration.sqlite import EventLog
@@ -30,13 +30,14 @@ class Kept:
 
 @dataclass(frozen=True)
 class Removed:
-    """What was removed: runs with their events, and observations that belong to no run."""
+    """What was removed: runs with their events, observations that belong to no run, and evaluations of checks."""
 
     runs: int
     observations: int
+    evaluations: int
 
     def __str__(self) -> str:
-        return f"{self.runs:,} runs, {self.observations:,} observations"
+        return f"{self.runs:,} runs, {self.observations:,} observations, {self.evaluations:,} evaluations of checks"
 
 
 def remove_old_records(instance: dg.DagsterInstance, kept: Kept, now: datetime) -> Removed:
@@ -50,9 +51,10 @@ def remove_old_records(instance: dg.DagsterInstance, kept: Kept, now: datetime) 
     for run_id in gone:
         instance.delete_run(run_id)
     observations = _remove_observations(instance.event_log_storage, now - kept.age)
+    evaluations = _remove_evaluations(instance.event_log_storage, max(kept.runs, 1))
     if isinstance(instance.event_log_storage, EventLog):
         instance.event_log_storage.give_back()
-    return Removed(len(gone), observations)
+    return Removed(len(gone), observations, evaluations)
 
 
 def _ended(instance: dg.DagsterInstance, kept: Kept, now: datetime) -> list[RunRecord]:
@@ -82,3 +84,15 @@ def _remove_observations(storage: EventLogStorage, before: datetime) -> int:
     old = db.and_(observed, events.c.timestamp < before.astimezone(UTC).replace(tzinfo=None), events.c.id.not_in(newest))
     with storage.index_connection() as connection:
         return connection.execute(events.delete().where(old)).rowcount
+
+
+def _remove_evaluations(storage: EventLogStorage, kept: int) -> int:
+    """Remove all but so many of each check's newest evaluations; Dagster leaves them where they are when it deletes a run."""
+    if not isinstance(storage, SqlEventLogStorage):
+        return 0
+    checks = AssetCheckExecutionsTable.c
+    nth = db.func.row_number().over(partition_by=(checks.asset_key, checks.check_name), order_by=checks.id.desc())
+    numbered = db.select(checks.id, nth.label("nth")).subquery()
+    old = db.select(numbered.c.id).where(numbered.c.nth > kept)
+    with storage.index_connection() as connection:
+        return connection.execute(AssetCheckExecutionsTable.delete().where(checks.id.in_(old))).rowcount

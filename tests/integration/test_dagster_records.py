@@ -113,6 +113,23 @@ def test_old_observations_go_but_for_the_newest_of_each_asset(instance: dg.Dagst
         assert len(instance.fetch_observations(dg.AssetKey(asset), limit=9).records) == 1
 
 
+def test_old_evaluations_go_but_for_the_newest_of_each_check(instance: dg.DagsterInstance) -> None:
+    asset = dg.AssetKey("checked")
+
+    @dg.asset(key=asset, check_specs=[dg.AssetCheckSpec(name, asset=asset) for name in ("often", "seldom")])
+    def checked() -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        yield dg.MaterializeResult()
+        for name in ("often", "seldom"):
+            yield dg.AssetCheckResult(check_name=name, passed=True)
+
+    for _number in range(4):
+        dg.materialize([checked], instance=instance)
+    assert remove_old_records(instance, Kept(LONG, 2), NOW).evaluations == 4
+    for name in ("often", "seldom"):
+        history = instance.event_log_storage.get_asset_check_execution_history(dg.AssetCheckKey(asset, name), limit=9)
+        assert [each.run_id for each in history] == [run.run_id for run in instance.get_runs(limit=2)]
+
+
 def test_what_was_removed_is_room_on_the_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKHOUSE_DAGSTER__LAUNCHER", "stock")
     prepare_home(settings)
