@@ -19,7 +19,7 @@ from benchmarks.measuring.folder import open_folder
 from benchmarks.measuring.process import CaseError
 from benchmarks.measuring.report import Figures, measure
 from benchmarks.refreshing.stack import running, stack_settings
-from benchmarks.refreshing.timing import Times, asking, published_end, times_of
+from benchmarks.refreshing.timing import Answers, Times, asking, published_end, published_number, times_of
 from ingestion.producer import replay
 from ingestion.sources.feed import Feed
 from ingestion.sources.synthetic import SyntheticFeed
@@ -74,29 +74,39 @@ class Stack:
         symbol = next(feed.pieces())["symbol"][0].as_py()
         with running(self._settings), asking(self._settings, symbol, feed.interval) as answers:
             if not self._sent:
-                self._send(self._history, self._history.rows, patience=HISTORY_SECONDS)
+                self._send(self._history, self._history.rows, answers, patience=HISTORY_SECONDS)
             rest = pa.concat_tables(feed.pieces(steady_from := self._sent))
-            self._send(rest.slice(0, seconds), seconds, rate=1.0)
+            self._send(rest.slice(0, seconds), seconds, answers, rate=1.0)
             steady = times_of(self._settings, answers, steady_from)
             burst_from = self._sent
             for _ in range(BURSTS):
-                self._send(rest.slice(self._sent - steady_from, BURST_BARS), BURST_BARS)
+                self._send(rest.slice(self._sent - steady_from, BURST_BARS), BURST_BARS, answers)
                 time.sleep(BURST_PAUSE_SECONDS)
             burst = times_of(self._settings, answers, burst_from)
         return {**figures_of("", steady), **figures_of("burst ", burst)}
 
-    def _send(self, bars: Feed | pa.Table, count: int, *, rate: float | None = None, patience: float = BEHIND_SECONDS) -> None:
-        """Produce so many bars and wait until they are published."""
+    def _send(
+        self,
+        bars: Feed | pa.Table,
+        count: int,
+        answers: Answers,
+        *,
+        rate: float | None = None,
+        patience: float = BEHIND_SECONDS,
+    ) -> None:
+        """Produce so many bars and wait until they are published, and the API answers from there."""
         paced = self._settings.model_copy(update={"producer": ProducerSettings(rate=rate)})
         if (report := replay(paced, bars)).failed:
             raise CaseError(f"{report.failed} bars were not delivered: {report.first_error}")
         self._sent += count
         deadline = time.monotonic() + patience
-        while (published := published_end(self._settings)) < self._sent:
+        while (published := published_end(self._settings)) < self._sent or answers.newest < published_number(self._settings):
             if time.monotonic() > deadline:
-                raise CaseError(f"{self._sent - published} bars were not published after {patience:.0f} s")
+                raise CaseError(
+                    f"after {patience:.0f} s {published:,} of {self._sent:,} bars were published, "
+                    f"and the API answered from snapshot {answers.newest}"
+                )
             time.sleep(0.1)
-        time.sleep(0.5)  # the API, too, has been asked since
 
 
 def figures_of(prefix: str, times: Times) -> dict[str, float]:

@@ -26,6 +26,11 @@ class Answers:
 
     first_at: dict[int, float] = field(default_factory=dict)
 
+    @property
+    def newest(self) -> int:
+        """The newest snapshot that it answered from; -1 before the first."""
+        return max(self.first_at, default=-1)
+
 
 @contextmanager
 def asking(settings: Settings, symbol: str, interval: str) -> Iterator[Answers]:

@@ -92,4 +92,4 @@ class _NoWayOut:
     """Of a channel that is only looked at."""
 
     def send(self, message: Message) -> bool:
-        raise NotImplementedError(f"a look sends nothing: {message.title}")
+        raise RuntimeError(f"a look sends nothing: {message.title}")

@@ -218,6 +218,7 @@ counted as (
 
 {% if is_incremental() -%}
 
+-- As a whole it would be hashed for each build: every month of every series, for the few that are looked up.
 held_lately as (
 
     select *

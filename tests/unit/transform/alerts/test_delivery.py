@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from memory_storage import Killed, MemoryStorage, MortalStorage
+from receiver import Receiver
 
 from tickhouse.settings import ChannelSettings, DeliverySettings
 from transform.alerts import delivery as delivery_module
 from transform.alerts.channel import Channel, ChannelError, open_channels
 from transform.alerts.delivery import ChannelDelivery, ChannelDown, deliver_all, keep_delivering
 from transform.alerts.event import AlertEvent
-from transform.alerts.message import LISTED, Message, message_of
+from transform.alerts.message import LISTED, message_of
 from transform.alerts.outbox import AREA, Outbox
 
 NOW = datetime.now(UTC)
@@ -65,26 +66,6 @@ class ListLedger:
     @contextmanager
     def open(self) -> Iterator[ListLedger]:
         yield self
-
-
-@dataclass
-class Receiver:
-    """Takes messages by its script: `ok`, `refuse` (not taken), `lose` (taken, but no answer), `kill` (taken, sender dies)."""
-
-    script: list[str] = field(default_factory=list)
-    taken: list[Message] = field(default_factory=list)
-
-    def send(self, message: Message) -> bool:
-        what = self.script.pop(0) if self.script else "ok"
-        if what != "refuse":
-            self.taken.append(message)
-        if what == "kill":
-            raise Killed
-        return what == "ok"
-
-    @property
-    def keys(self) -> list[str]:
-        return [key for message in self.taken for key in message.keys]
 
 
 def channel(receiver: Receiver, **chosen: Any) -> Channel:

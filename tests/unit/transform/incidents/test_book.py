@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from memory_storage import Killed, MemoryStorage, MortalStorage
+from receiver import Receiver
 
 from tickhouse.settings import DeliverySettings
 from tickhouse.storage.local import LocalStorage
@@ -42,26 +42,6 @@ def bad(key: str, seconds: float) -> Observation:
 
 def well(key: str, seconds: float) -> Observation:
     return Observation(key=key, at=at(seconds), trouble=None)
-
-
-@dataclass
-class Receiver:
-    """Takes messages by its script: `ok`, `refuse` (not taken), `lose` (taken, but no answer), `kill` (taken, and it dies)."""
-
-    script: list[str] = field(default_factory=list)
-    taken: list[Message] = field(default_factory=list)
-
-    def send(self, message: Message) -> bool:
-        what = self.script.pop(0) if self.script else "ok"
-        if what != "refuse":
-            self.taken.append(message)
-        if what == "kill":
-            raise Killed
-        return what == "ok"
-
-    @property
-    def references(self) -> list[str]:
-        return [key for message in self.taken for key in message.keys]
 
 
 def look(book: Book, seen: Sequence[Observation], seconds: float, channels: Sequence[str] = CHANNELS) -> State:
@@ -139,13 +119,13 @@ def test_whatever_fails_each_incident_is_told_and_so_is_its_end_and_only_a_kill_
     wanted = expected(everything, at(now))
     turns = len(wanted) + sum(over is not None for _key, _begun, over in wanted)
     for receiver in receivers.values():
-        first = list(dict.fromkeys(receiver.references))
+        first = list(dict.fromkeys(receiver.keys))
         assert len(first) == turns, "none is lost, none is made up"
         assert all(each.endswith("/began") or first.index(each.replace("recovered", "began")) < i for i, each in enumerate(first))
         repeated = len(receiver.taken) - len({message.keys[0] for message in receiver.taken})
         assert repeated <= doubts
         if not doubts:
-            assert receiver.references == first
+            assert receiver.keys == first
     state = Book(storage).read()
     assert [(each.key, each.began_at) for each in sorted(state.incidents, key=lambda each: each.key)] == [
         (key, begun) for key, begun, over in wanted if over is None
@@ -158,15 +138,15 @@ def test_what_persists_or_flaps_is_told_once_and_its_end_once_it_stays_well(book
     for seconds in range(0, 300, 30):
         look(book, [bad("run:build", seconds), well("run:build", seconds + 5)], seconds + 6)
         say(book, receiver, seconds + 6)
-    assert receiver.references == ["incident-1/began"]
+    assert receiver.keys == ["incident-1/began"]
     look(book, [], 400)
     say(book, receiver, 400)
-    assert receiver.references == ["incident-1/began", "incident-1/recovered"]
+    assert receiver.keys == ["incident-1/began", "incident-1/recovered"]
     assert receiver.taken[1].title == "Recovered: run:build"
     assert "from 2026-01-01 00:00:00 UTC to 2026-01-01 00:04:35 UTC, 0:04:35." in receiver.taken[1].body
     look(book, [bad("run:build", 500)], 500)
     say(book, receiver, 500)
-    assert receiver.references[2:] == ["incident-2/began"], "another failure is another incident"
+    assert receiver.keys[2:] == ["incident-2/began"], "another failure is another incident"
 
 
 def test_events_that_are_read_again_open_nothing(book: Book) -> None:
@@ -203,7 +183,7 @@ def test_killed_between_sending_and_noting_it_sends_the_same_reference_again_and
     assert say(book, receiver, 2).turns == 0, "it may be sending still"
     assert say(book, receiver, 2 + HELD_SECONDS).turns == 1
     assert say(book, receiver, 3 + HELD_SECONDS).turns == 0
-    assert receiver.references == ["incident-1/began"] * 2
+    assert receiver.keys == ["incident-1/began"] * 2
 
 
 def test_a_channel_that_is_out_is_tried_again_later_and_later_and_keeps_no_other(book: Book) -> None:
@@ -217,7 +197,7 @@ def test_a_channel_that_is_out_is_tried_again_later_and_later_and_keeps_no_other
             tries.append(second)
         say(book, up, second, "ops")
     assert [later - earlier for earlier, later in pairwise(tries)] == [10, 20, 40, 80, 160, 300, 300]
-    assert down.references == up.references == ["incident-1/began"]
+    assert down.keys == up.keys == ["incident-1/began"]
 
 
 def test_an_incident_that_is_over_before_a_channel_is_back_is_told_whole(book: Book) -> None:
@@ -245,7 +225,7 @@ def test_many_are_told_in_several_messages_and_none_is_left_out(book: Book) -> N
     receiver, keys = Receiver(), [f"lag:landing/{number}" for number in range(2 * TOLD_AT_ONCE + 1)]
     look(book, [bad(key, 0) for key in keys], 1)
     assert [say(book, receiver, 1).turns for _ in range(4)] == [TOLD_AT_ONCE, TOLD_AT_ONCE, 1, 0]
-    assert len(set(receiver.references)) == len(keys)
+    assert len(set(receiver.keys)) == len(keys)
 
 
 def test_a_missing_address_waits_as_an_outage_does_and_says_why(book: Book) -> None:
