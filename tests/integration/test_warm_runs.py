@@ -17,14 +17,18 @@ from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.launcher import LaunchRunContext
 from dagster._core.launcher.base import WorkerStatus
+from dagster._utils.concurrency import ClaimedSlotInfo
 from lake import Lake, bar
 
 import orchestration.launcher
+from apps.cli.start import with_changes
 from orchestration.definitions import loaded_definitions
+from orchestration.instance import open_instance
 from orchestration.launcher.launcher import WarmRunLauncher
 from orchestration.launcher.wire import READY, receive, socket_path
 from orchestration.launcher.worker import TAG, Worker
 from orchestration.processes import dagster_processes, prepare_home
+from orchestration.resources import WAREHOUSE
 from tickhouse.settings import Settings, as_environment
 from transform.snapshot.manifest import latest_manifest
 from transform.warehouse import build_lock
@@ -90,6 +94,9 @@ class Home:
         wait_for(lambda: self.run(run_id).is_finished)
         return self.run(run_id).status
 
+    def pool_slots(self) -> list[ClaimedSlotInfo]:
+        return self.instance.event_log_storage.get_concurrency_info(WAREHOUSE).claimed_slots
+
     def said(self, run_id: str) -> str:
         return "\n".join(entry.message for entry in self.instance.all_logs(run_id))
 
@@ -102,12 +109,16 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def home(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Home]:
+    """With its records in Postgres, where steps wait for their turn; a demo has them in SQLite."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("warm"), _env_file=None)
+    settings = with_changes(settings, "dagster", postgres_url_variable="RECORDS_URL")
     with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RECORDS_URL", postgres_url)
         for name, value in as_environment(settings).items():
             environment.setenv(name, value)
-        with dg.DagsterInstance.from_config(str(prepare_home(settings))) as instance:
+        prepare_home(settings)
+        with open_instance(settings) as instance:
             made = Home(settings, instance, Lake(settings))
             try:
                 made.start()
@@ -147,9 +158,13 @@ def test_a_run_is_seen_to_be_alive_and_terminated_as_canceled(home: Home, held: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_a_run_that_crashes_fails_with_dagsters_own_words(home: Home, held: str, number: signal.Signals) -> None:
+def test_a_run_that_crashes_fails_with_dagsters_own_words_and_lets_its_pool_go(
+    home: Home, held: str, number: signal.Signals
+) -> None:
+    assert [slot.run_id for slot in home.pool_slots()] == [held]
     os.kill(home.worker(held).pid, number)
     assert home.end(held) == dg.DagsterRunStatus.FAILURE
+    wait_for(lambda: not home.pool_slots())
     assert f"was terminated by signal {number.value} ({number.name})" in home.said(held)
     health = home.launcher.check_run_worker_health(home.run(held))
     assert health.status == WorkerStatus.FAILED
