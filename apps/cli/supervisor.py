@@ -157,13 +157,15 @@ class Supervisor:
         return total
 
     def stop(self) -> None:
-        """End all in reverse order of their start: SIGTERM, after the grace SIGKILL; then what they left behind.
+        """End all at once, but for the first, which the others use until they end: SIGTERM, after the grace SIGKILL; then what
+        they left behind.
 
         Interrupted (a second Ctrl-C), the rest are killed at once.
         """
+        processes = [process for _spec, process in self._processes.values()]
         try:
-            for _spec, process in reversed(self._processes.values()):
-                _end_group(process, self._grace_seconds)
+            for together in (processes[1:], processes[:1]):
+                _end_groups(together, self._grace_seconds)
             end_marked(self._marker)
         except KeyboardInterrupt:
             end_marked(self._marker, grace_seconds=0)
@@ -187,11 +189,14 @@ class Supervisor:
         return "\n".join([f". The end of {self.log_file(name)}:", *lines]) if lines else f"; {self.log_file(name)} is empty"
 
 
-def _end_group(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
-    if process.poll() is None:
+def _end_groups(processes: Sequence[subprocess.Popen[bytes]], grace_seconds: float) -> None:
+    going = [process for process in processes if process.poll() is None]
+    for process in going:
         os.killpg(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + grace_seconds
+    for process in going:
         try:
-            process.wait(grace_seconds)
+            process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -20,6 +20,20 @@ from apps.cli.supervisor import NotReadyError, ProcessDiedError, ProcessSpec, Su
 IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
 DIES = "import sys; print('the disk is full'); sys.exit(3)"
+ENDS_AFTER = """
+import pathlib, signal, sys, time
+def end(*_):
+    print("ending", flush=True)
+    while any("{word}" not in path.read_text() for path in map(pathlib.Path, {others})):
+        print("waits", flush=True)
+        time.sleep(0.01)
+    print("ended", flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print("up", flush=True)
+time.sleep(600)
+"""
+"""On SIGTERM it waits until the logs of others have a word."""
 LEAVES_A_GRANDCHILD = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
@@ -75,6 +89,17 @@ def test_a_child_that_ignores_sigterm_is_killed(supervisor: Supervisor) -> None:
         start_and_read(supervisor, "deaf", IGNORES_SIGTERM)
         start_and_read(supervisor, "polite", SLEEPS)
     assert set(children()) <= before
+
+
+def test_all_end_at_once_but_the_first_which_the_others_use_until_they_have(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path / "logs", grace_seconds=30)
+    with supervisor:
+        waits = {"broker": ("ended", ["api", "pages"]), "api": ("ending", ["pages"]), "pages": ("ending", ["api"])}
+        for name, (word, others) in waits.items():
+            logs = [str(supervisor.log_file(other)) for other in others]
+            start_and_read(supervisor, name, ENDS_AFTER.format(word=word, others=logs))
+    assert log_of(supervisor, "broker").split() == ["up", "ending", "ended"]
+    assert all(log_of(supervisor, name).endswith("ended\n") for name in waits)
 
 
 def test_a_dead_child_is_named_with_its_exit_code_and_the_end_of_its_log(supervisor: Supervisor) -> None:
