@@ -5,27 +5,28 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from orchestration.assets.alert import delivered_alert
+from orchestration.assets.model import BUILD_JOB
 from orchestration.assets.snapshot import told_snapshot
 from orchestration.assets.upkeep import archived_slot, dbt_docs
 from orchestration.checks import FRESHNESS, GAPS, MARKET_CHECKS
-from orchestration.partitions import month_materializations
+from orchestration.partitions import changed_months
 from orchestration.records import Kept, remove_old_records
 from orchestration.resources import WAREHOUSE, Platform
 from orchestration.retries import ANEW_AFTER_A_CRASH, tried_again
 from orchestration.telling import tell
 from tickhouse.settings import Settings
+from transform.build_lock import build_lock
 from transform.changed_months import BY_MONTH
 from transform.publication import publish_warehouse
 from transform.refresh import Refresh, refresh
 from transform.snapshot.retention import remove_expired
 from transform.validation.revalidation import revalidate
-from transform.warehouse import build_lock
 
 _TO_THE_SNAPSHOT = dg.AssetSelection.assets("published_snapshot").upstream()
 _GATING_CHECKS = dg.AssetSelection.checks_for_assets("validated_slot")
 
 BUILD = dg.define_asset_job(
-    "build",
+    BUILD_JOB,
     # The models' own checks are dbt's tests: dbt runs those that new bars could fail, and tells of them, with the models.
     selection=_TO_THE_SNAPSHOT.without_checks() | _GATING_CHECKS,
     description="Validate what has landed, build the models, publish.",
@@ -44,7 +45,7 @@ DELIVER = dg.define_asset_job(
 
 BACKFILL = dg.define_asset_job(
     "backfill",
-    selection=dg.AssetSelection.assets(*BY_MONTH),
+    selection=dg.AssetSelection.assets(*BY_MONTH).without_checks(),
     description="Rebuild a range of event months from their slots, with what depends on them, and publish: one run.",
     tags=ANEW_AFTER_A_CRASH,
 )
@@ -79,8 +80,8 @@ def _build_new(context: dg.OpExecutionContext, platform: Platform) -> None:
 
 
 def _tell(context: dg.OpExecutionContext, done: Refresh) -> None:
-    for name, months in done.rows.changed.items():
-        tell(context, month_materializations(dg.AssetKey(name), months, {"dagster/row_count": done.rows.total[name]}))
+    for model in BY_MONTH:
+        tell(context, changed_months(model, done.rows))
     tell(context, [told_snapshot(context.instance, done.manifest)])
 
 

@@ -8,6 +8,7 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from orchestration.telling import tell
 from tickhouse.settings import Settings
 from transform.backfill import Tell
+from transform.changed_months import ModelRows
 from transform.months import Months
 
 MONTH = "%Y-%m"
@@ -53,6 +54,13 @@ def month_materializations(key: dg.AssetKey, changed: Mapping[str, int], metadat
         dg.AssetMaterialization(key, partition=month, metadata={**metadata, "changed_rows": rows})
         for month, rows in changed.items()
     ]
+
+
+def changed_months(model: str, rows: ModelRows) -> list[dg.AssetMaterialization]:
+    """One for each month in which rows of the model changed; of a model whose rows have no month, none."""
+    if (months := rows.changed.get(model)) is None:
+        return []
+    return month_materializations(dg.AssetKey(model), months, {"dagster/row_count": rows.total[model]})
 
 
 def tell_in_log(context: dg.AssetExecutionContext) -> Tell:

@@ -1,5 +1,6 @@
 """What assets and sensors are handed: this machine's settings, the lake, and the warehouse to write."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import dagster as dg
@@ -7,7 +8,8 @@ from pydantic import PrivateAttr
 
 from tickhouse.settings import Settings, load_settings
 from tickhouse.storage import Storage, open_storage
-from transform.warehouse import build_lock, warehouse_kept_open
+from transform.build_lock import build_lock
+from transform.warehouse import warehouse_kept_open
 
 WAREHOUSE = "warehouse"
 """The pool of steps that write the warehouse; it has a limit where Dagster's records are in Postgres."""
@@ -28,11 +30,14 @@ class Warehouse(dg.ConfigurableResource):
 
     _held: ExitStack | None = PrivateAttr(default=None)
 
-    def hold(self, settings: Settings) -> None:
-        """Hold `build_lock`, and the warehouse open, until the run ends: its next step finds both as this one leaves them."""
+    def hold(self, settings: Settings, say: Callable[[str], None]) -> None:
+        """Hold `build_lock`, and the warehouse open, until the run ends: its next step finds both as this one leaves them.
+
+        `say` is told when that has to be waited for.
+        """
         if self._held is None:
             self._held = ExitStack()
-            self._held.enter_context(build_lock(settings))
+            self._held.enter_context(build_lock(settings, say))
             self._held.enter_context(warehouse_kept_open(settings))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:

@@ -21,8 +21,8 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
-_TALKATIVE = ("great_expectations",)
-"""Libraries whose INFO is for their own developers: hundreds of lines a build."""
+_TALKATIVE = ("great_expectations", "alembic")
+"""Libraries whose INFO is for their own developers: hundreds of lines a build, a dozen when Dagster's databases are made."""
 
 
 def configure_logging(settings: Settings) -> None:

@@ -10,13 +10,14 @@ from ingestion.chain.walk import find_chains, walk
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.build import ValidationBlockedError, model
+from transform.build_lock import build_lock
 from transform.changed_months import Changed, ModelRows, model_rows
 from transform.modelling import NodeResult
 from transform.months import Months
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
 from transform.validation.revalidation import RevalidationOutcome, revalidate
-from transform.warehouse import ReadAgain, build_lock, warehouse_kept_open
+from transform.warehouse import ReadAgain, warehouse_kept_open
 
 _JUDGED = "bars that other rules judged, judged again"
 

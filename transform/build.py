@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
+from transform.build_lock import build_lock
 from transform.dbt import DbtError, OnNode
 from transform.marts import FCT_ALERT, FCT_INDICATOR
 from transform.modelling import NodeResult, build_models, failure_text
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest, latest_manifest, latest_number
 from transform.validation.run import ValidationOutcome, validate_new_slots
-from transform.warehouse import ReadAgain, begin_build, build_lock, finish_build, warehouse_kept_open
+from transform.warehouse import ReadAgain, begin_build, finish_build, warehouse_kept_open
 
 Report = Callable[[str], None]
 

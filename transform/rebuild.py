@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from tickhouse.settings import Settings
 from tickhouse.storage import ObjectMissingError, Storage, open_storage
+from transform.build_lock import build_lock
 from transform.dbt import DbtError
 from transform.marts import MARTS
 from transform.modelling import build_models, failure_text
@@ -21,7 +22,7 @@ from transform.publication import publish_warehouse
 from transform.snapshot.content import content_hash
 from transform.snapshot.manifest import Manifest, PublishedMart, latest_manifest
 from transform.validation.run import validate_new_slots
-from transform.warehouse import begin_build, build_lock, finish_build
+from transform.warehouse import begin_build, finish_build
 
 Tell = Callable[[str, int, int | None], object]
 """Told the stage (`models and tests, built`), how many are done, and of how many."""

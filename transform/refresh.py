@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform.build import ValidationBlockedError, model, validate
+from transform.build_lock import build_lock
 from transform.changed_months import ModelRows, model_rows
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
-from transform.warehouse import build_lock, warehouse_kept_open
+from transform.warehouse import warehouse_kept_open
 
 
 @dataclass(frozen=True)

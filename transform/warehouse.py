@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -102,20 +101,6 @@ class Build:
     full_refresh_from: str | None
     moved_rows: int = 0
     is_quick: bool = False
-
-
-def build_lock_path(settings: Settings) -> Path:
-    """The file that a build has open while it holds `build_lock`."""
-    return settings.data_dir / "build.lock"
-
-
-@contextmanager
-def build_lock(settings: Settings) -> Iterator[None]:
-    """Held by the one process that may write the warehouse and publish from it; others wait here."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with build_lock_path(settings).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

@@ -35,6 +35,8 @@ def scope_text(scope: Scope) -> str:
 def backfill_text(done: Backfill) -> str:
     """What it came to, in a few lines."""
     scope, judged, changed = done.scope, done.judged, done.changed[FCT_INDICATOR]
+    if not scope.slots:
+        return f"{scope_text(scope)} Nothing was read again; the newest snapshot is {done.manifest.number}."
     lines = [f"Rebuilt {scope.months}: read {len(scope.slots):,} slots with {scope.rows:,} bars again."]
     if judged.rows:
         moved = f"{judged.released:,} released, {judged.quarantined:,} newly quarantined"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from apps.cli.ending import interrupt_on_signals
+from apps.cli.ports import dagster_addresses, refuse_taken_ports
 from apps.cli.readiness import is_answering, is_listening, url
 from apps.cli.supervisor import ProcessSpec, Supervisor
 from orchestration.launcher.wire import is_greeting
@@ -31,7 +32,10 @@ def dagster_specs(settings: Settings) -> list[ProcessSpec]:
 
 
 def run_dagster(settings: Settings, say: Callable[[str], None]) -> None:
-    """Run Dagster until SIGINT, SIGTERM or SIGHUP. Raises ProcessDiedError when one of its processes ends unasked."""
+    """Run Dagster until SIGINT, SIGTERM or SIGHUP. Raises ValueError when a port is taken, ProcessDiedError when one of its
+    processes ends unasked.
+    """
+    refuse_taken_ports(dagster_addresses(settings))
     with interrupt_on_signals(), Supervisor(settings.log_path) as supervisor:
         for spec in dagster_specs(settings):
             supervisor.start(spec)

@@ -39,9 +39,9 @@ def serve_docs(settings: Settings) -> None:
 
 def ensure_docs(settings: Settings) -> Path:
     """The page, written when it is missing or older than the project; it names no types or sizes until `docs build` does."""
+    from transform.build_lock import build_lock
     from transform.dbt import generate_docs
     from transform.parsed_project import ensure_manifest
-    from transform.warehouse import build_lock
 
     page = settings.dbt_target_path / "static_index.html"
     if page.is_file() and page.stat().st_mtime >= ensure_manifest(settings).stat().st_mtime:

@@ -11,27 +11,33 @@ from apps.cli.start import start
 _PANEL = "Data through"
 
 _COMPACT_HELP = """
-Merge landed slots into archives: few large files, sorted by symbol and time, of about 8 bytes a bar.
+Merge landed slots into archives: few large files, sorted by symbol and time,
+of about 8 bytes a bar.
 
-A slot is deleted once its archive is durable and was read back bar for bar. Ingestors and builds may go on meanwhile. Killed
-at any moment it loses nothing, and the next one finishes.
+A slot is deleted once its archive is durable and was read back bar for bar.
+Ingestors and builds may go on meanwhile. Killed at any moment it loses
+nothing, and the next one finishes.
 
-  tickhouse compact          whole archives only: 1,000,000 bars or 20,000 slots
-  tickhouse compact --all    what is left over too; such an archive stays small
+tickhouse compact        whole archives: 1,000,000 bars or 20,000 slots
+tickhouse compact --all  what is left over too; such an archive stays small
 
-Run it once a day, say. It needs 0.7 GB of memory for a million bars an archive.
+Run it once a day, say. It needs 0.7 GB of memory for a million bars an
+archive.
 """
 
 
 _BACKFILL_HELP = """
-Rebuild event months: read their bars again, judge them by the present rules, and bring all that depends on them up to date.
+Rebuild event months: read their bars again, judge them by the present rules,
+and bring all that depends on them up to date.
 
-  tickhouse backfill --from 2008-01 --to 2009-12             both months included
-  tickhouse backfill --from 2008-01 --to 2009-12 --dry-run   says how much would be read again, and does nothing
+tickhouse backfill --from 2008-01 --to 2009-12
+tickhouse backfill --from 2008-01 --to 2009-12 --dry-run
 
-A month is one of the calendar, in UTC, that bars begin in. What comes out is what `tickhouse build --full-refresh` makes, to the
-bit, and costs what follows the months. Ingestors and builds may go on meanwhile. Killed at any moment it loses nothing: the next
-build finishes what was begun, and running it again does the rest.
+A month is one of the calendar, in UTC, that bars begin in; both are included.
+What comes out is what `tickhouse build --full-refresh` makes, to the bit, and
+costs what follows the months. Ingestors and builds may go on meanwhile.
+Killed at any moment it loses nothing: the next build finishes what was begun,
+and running it again does the rest.
 """
 
 
@@ -71,8 +77,8 @@ def backfill(
 def publish() -> None:
     """Publish what the warehouse holds, again if it was published: nothing is computed."""
     from tickhouse.storage import open_storage
+    from transform.build_lock import build_lock
     from transform.publication import publish_warehouse
-    from transform.warehouse import build_lock
 
     settings = start()
     with build_lock(settings):

@@ -26,21 +26,27 @@ def register(app: typer.Typer) -> None:
 def api() -> None:
     """Serve the published snapshot over HTTP; the endpoints are listed at /docs."""
     from apps.api.main import run_api
+    from apps.cli.ports import api_address, refuse_taken_ports
 
-    run_api(start())
+    settings = start()
+    refuse_taken_ports([api_address(settings)])
+    run_api(settings)
 
 
 def pages() -> None:
     """Serve the pages: charts, indicators and alerts, for a browser."""
+    from apps.cli.ports import pages_address, refuse_taken_ports
     from apps.dashboard.main import run_pages
 
-    run_pages(start())
+    settings = start()
+    refuse_taken_ports([pages_address(settings)])
+    run_pages(settings)
 
 
 def docs_build() -> None:
     """Write the models' documentation as one page, with the warehouse's types and sizes."""
+    from transform.build_lock import build_lock
     from transform.dbt import generate_docs
-    from transform.warehouse import build_lock
 
     settings = start()
     with build_lock(settings):

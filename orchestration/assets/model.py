@@ -13,7 +13,7 @@ from orchestration.assets import control
 from orchestration.assets.description import Descriptions
 from orchestration.assets.snapshot import told_snapshot
 from orchestration.links import Links
-from orchestration.partitions import NO_EVENT, ONE_RUN, asked_months, event_months, month_events, tell_in_log
+from orchestration.partitions import NO_EVENT, ONE_RUN, asked_months, changed_months, event_months, month_events, tell_in_log
 from orchestration.resources import WAREHOUSE, Platform, Warehouse
 from orchestration.retries import tried_again
 from orchestration.telling import tell
@@ -21,11 +21,16 @@ from tickhouse.settings import Settings
 from tickhouse.storage import Storage
 from transform import build
 from transform.backfill import rebuild_months
+from transform.build_lock import build_lock
 from transform.changed_months import BY_MONTH, NO_ROWS, ModelRows, model_rows
+from transform.marts import FCT_BATCH_QUALITY
 from transform.modelling import NodeResult, check_models
 from transform.months import Months
+from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
-from transform.warehouse import build_lock
+
+BUILD_JOB = "build"
+"""The job that the sensor runs for whatever is new. Every other run was asked for: it publishes, and tells of all it selects."""
 
 
 class Translator(DagsterDbtTranslator):
@@ -62,20 +67,27 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
         context: dg.AssetExecutionContext, platform: Platform, warehouse: Warehouse
     ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
         settings, storage = platform.settings(), platform.storage()
+        months = asked_months(context)
+        is_asked_for = months is not None or context.job_name != BUILD_JOB
         if not context.selected_asset_keys:  # checks alone were asked for
-            results, rows, published = _test(settings), NO_ROWS, None
-        elif (months := asked_months(context)) is not None:
+            results, rows, published = _test(context, settings), NO_ROWS, None
+        elif months is not None:
             results, rows, published = _rebuild(context, settings, storage, months)
         else:
-            warehouse.hold(settings)
-            results, rows, published = build.model(settings, storage), model_rows(settings, storage), None
+            warehouse.hold(settings, context.log.info)
+            results, rows = build.model(settings, storage), model_rows(settings, storage)
+            published = publish_warehouse(settings, storage) if is_asked_for else None
         seconds = {result.unique_id.rpartition(".")[2]: result.seconds for result in results}
         for key in _in_order(dbt_models):
             if key in context.selected_asset_keys:
-                yield from _model_events(context, key, seconds.get(key.to_user_string()), rows)
+                yield from _model_events(context, key, seconds.get(key.to_user_string()), rows, is_asked_for)
+            else:  # months change whichever assets were asked for
+                tell(context, changed_months(key.to_user_string(), rows))
         if published is not None:
             tell(context, [told_snapshot(context.instance, published)])
         evaluations = dict(_evaluations(dbt_models, results))
+        if context.selected_asset_check_keys - evaluations.keys():
+            evaluations = dict(_evaluations(dbt_models, _test(context, settings)))
         tell(context, list(evaluations.values()))
         for check in evaluations.keys() & context.selected_asset_check_keys:
             yield dg.Output(None, output_name=dbt_models.get_output_name_for_asset_check_key(check))
@@ -93,9 +105,9 @@ def _rebuild(
     return done.models, done.rows, done.manifest
 
 
-def _test(settings: Settings) -> list[NodeResult]:
+def _test(context: dg.AssetExecutionContext, settings: Settings) -> list[NodeResult]:
     """Run the tests alone, over whole tables."""
-    with build_lock(settings):
+    with build_lock(settings, context.log.info):
         return check_models(settings)
 
 
@@ -105,17 +117,19 @@ def _in_order(assets: dg.AssetsDefinition) -> Iterator[dg.AssetKey]:
 
 
 def _model_events(
-    context: dg.AssetExecutionContext, key: dg.AssetKey, seconds: float | None, rows: ModelRows
+    context: dg.AssetExecutionContext, key: dg.AssetKey, seconds: float | None, rows: ModelRows, is_asked_for: bool
 ) -> Iterator[dg.MaterializeResult]:
     """A seed or model in Dagster's words, a month each where its rows have one; `seconds` is None of one that was not built.
 
     Views and seeds that a build of new bars leaves as they are have no event, but for months in which a view shows other rows.
+    Who asks for one is told of it: it was seen to be as it should.
     """
     metadata: dict[str, float | int] = {} if seconds is None else {"seconds": seconds}
     if (months := rows.changed.get(name := key.to_user_string())) is not None:
         yield from month_events(context, key, months, {**metadata, "dagster/row_count": rows.total[name]})
     else:
-        yield dg.MaterializeResult(asset_key=key, metadata=metadata or {NO_EVENT: True})
+        is_told = metadata or is_asked_for or name == FCT_BATCH_QUALITY  # a view of batches, of which each build has another
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata if is_told else {NO_EVENT: True})
 
 
 def _evaluations(

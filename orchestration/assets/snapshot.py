@@ -5,6 +5,9 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     INPUT_DATA_VERSION_TAG_PREFIX,
     INPUT_EVENT_POINTER_TAG_PREFIX,
+    extract_data_version_from_entry,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
 )
 
 from orchestration.resources import WAREHOUSE, Platform, Warehouse
@@ -29,9 +32,9 @@ _OF_INPUTS = (CODE_VERSION_TAG, INPUT_DATA_VERSION_TAG_PREFIX, INPUT_EVENT_POINT
     pool=WAREHOUSE,
     description="The newest published snapshot: immutable Parquet files and the manifest that names them.",
 )
-def published_snapshot(platform: Platform, warehouse: Warehouse) -> dg.MaterializeResult:
+def published_snapshot(context: dg.AssetExecutionContext, platform: Platform, warehouse: Warehouse) -> dg.MaterializeResult:
     settings = platform.settings()
-    warehouse.hold(settings)
+    warehouse.hold(settings, context.log.info)
     manifest = publish_warehouse(settings, platform.storage())
     return dg.MaterializeResult(metadata=figures(manifest))
 
@@ -39,11 +42,17 @@ def published_snapshot(platform: Platform, warehouse: Warehouse) -> dg.Materiali
 def told_snapshot(instance: dg.DagsterInstance, manifest: Manifest) -> dg.AssetMaterialization:
     """The snapshot, published by a run of other assets.
 
-    It is of the inputs that the last one was of: without them Dagster would have it out of sync with months that nothing is in.
+    It is of the newest of those marts that have no months, and of the months that the last one was of: without them Dagster
+    would have it out of sync with months that nothing is in.
     """
     last = instance.get_latest_materialization_event(KEY)
     before = None if last is None else last.asset_materialization
     tags = {} if before is None else {name: text for name, text in (before.tags or {}).items() if name.startswith(_OF_INPUTS)}
+    for mart in map(dg.AssetKey, (mart for mart in MARTS if mart not in BY_MONTH)):
+        for record in instance.fetch_materializations(mart, limit=1).records:
+            if (version := extract_data_version_from_entry(record.event_log_entry)) is not None:
+                tags[get_input_data_version_tag(mart)] = version.value
+                tags[get_input_event_pointer_tag(mart)] = str(record.storage_id)
     return dg.AssetMaterialization(KEY, metadata=figures(manifest), tags=tags)
 
 

@@ -8,9 +8,9 @@ from orchestration.links import Links
 from orchestration.resources import WAREHOUSE, Platform
 from orchestration.retries import tried_again
 from orchestration.teams import DATA_PLATFORM
+from transform.build_lock import build_lock
 from transform.dbt import generate_docs
 from transform.marts import MARTS
-from transform.warehouse import build_lock
 
 
 @dg.asset(
@@ -37,9 +37,9 @@ def archived_slot(context: dg.AssetExecutionContext, platform: Platform) -> dg.M
     pool=WAREHOUSE,
     description="The documentation of the dbt models, with the types and sizes of what the warehouse holds.",
 )
-def dbt_docs(platform: Platform) -> dg.MaterializeResult:
+def dbt_docs(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:
     settings = platform.settings()
-    with build_lock(settings):
+    with build_lock(settings, context.log.info):
         page = generate_docs(settings)
     url = dg.MetadataValue.url(Links(settings).docs)
     return dg.MaterializeResult(metadata={"url": url, "path": dg.MetadataValue.path(page), "bytes": page.stat().st_size})

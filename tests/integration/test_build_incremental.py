@@ -13,8 +13,9 @@ from lake import Lake, bar
 from tickhouse.bar import INTERVALS
 from tickhouse.settings import Settings
 from transform.build import run_build, validate
+from transform.build_lock import build_lock
 from transform.dbt import run_dbt
-from transform.warehouse import begin_build, build_lock, finish_build, open_warehouse
+from transform.warehouse import begin_build, finish_build, open_warehouse
 
 MODELS = (
     "stg_bar",

@@ -15,8 +15,9 @@ from tickhouse.bar import ORIGIN_SCHEMA
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
 from transform.build import run_build, validate
+from transform.build_lock import build_lock
 from transform.dbt import run_dbt
-from transform.warehouse import begin_build, build_lock, open_warehouse
+from transform.warehouse import begin_build, open_warehouse
 
 
 @pytest.fixture

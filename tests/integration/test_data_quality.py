@@ -23,11 +23,12 @@ from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
 from transform import sessions
 from transform.build import run_build, validate
+from transform.build_lock import build_lock
 from transform.dbt import run_dbt
 from transform.freshness.gaps import Gaps, find_gaps
 from transform.marts import FCT_DATA_QUALITY_SCHEMA
 from transform.snapshot.read import SnapshotReader
-from transform.warehouse import begin_build, build_lock, finish_build, open_warehouse
+from transform.warehouse import begin_build, finish_build, open_warehouse
 
 COUNTS = ("landed_rows", "current_rows", "duplicate_rows", "corrected_rows", "quarantined_rows", "late_bars")
 GAPS = ("expected_bars", "missing_bars", "off_session_bars")

@@ -10,10 +10,11 @@ from lake import Lake, bar
 
 from tickhouse.settings import Settings
 from transform.build import run_build
+from transform.build_lock import build_lock
 from transform.dbt import generate_docs, run_dbt
 from transform.marts import MARTS
 from transform.parsed_project import ensure_manifest
-from transform.warehouse import build_lock, open_warehouse
+from transform.warehouse import open_warehouse
 
 ROOT = Path(__file__).parents[2]
 

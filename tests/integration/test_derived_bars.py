@@ -15,9 +15,10 @@ from lake import Lake, bar
 from tickhouse.bar import INTERVALS
 from tickhouse.settings import AnalyticsSettings, Settings
 from transform.build import run_build, validate
+from transform.build_lock import build_lock
 from transform.dbt import run_dbt
 from transform.snapshot.read import SnapshotReader
-from transform.warehouse import begin_build, build_lock, open_warehouse
+from transform.warehouse import begin_build, open_warehouse
 
 ZONES = {"AAPL": "America/New_York", "N225": "Asia/Tokyo", "UNKNOWN": "UTC"}
 LENGTHS = {name: pd.Timedelta(seconds=seconds) for name, seconds in INTERVALS.items()}

@@ -15,6 +15,7 @@ from lake import BEGUN_AT, Lake, bar
 from orchestration.definitions import definitions
 from orchestration.jobs import JOBS
 from tickhouse.settings import Settings, as_environment
+from transform.build import validate
 from transform.changed_months import BY_MONTH
 from transform.snapshot.manifest import latest_manifest
 from transform.warehouse import open_warehouse
@@ -74,6 +75,42 @@ def test_a_run_tells_the_months_that_changed_and_those_after_it_as_far_as_values
         assert {"2020-03", "2023-01"} <= different
         assert "2020-01" not in different
         assert second["published_snapshot"] == {None}
+
+
+def test_who_asks_for_assets_gets_each_with_its_checks_in_one_run(lake: Lake) -> None:
+    whole = definitions().resolve_implicit_global_asset_job_def()
+    graph = whole.asset_layer.asset_graph
+    own = {key for key in graph.materializable_asset_keys if graph.get(key).partitions_def is None}
+    checks = graph.get_check_keys_for_assets(own)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for days in (range(40), range(40, 41)):
+            lake.land([bar("A", day, 100.0 + day % 7) for day in days])
+            run(instance)
+        assert is_in_sync(instance, "fct_batch_quality")
+        result = whole.get_subset(asset_selection=own, asset_check_selection=checks).execute_in_process(instance=instance)
+        assert result.success
+        assert months(instance, result) == {key.to_user_string(): {None} for key in own}
+        said = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        evaluated = {entry.get_dagster_event().asset_check_evaluation_data.asset_check_key for entry in said}
+        assert evaluated >= checks, "also those that a build of new bars leaves to the night"
+        assert all(is_in_sync(instance, key.to_user_string()) for key in own)
+
+
+def test_who_asks_for_one_model_has_what_was_new_published_and_told(lake: Lake) -> None:
+    whole = definitions().resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        lake.land([bar("A", day, 100.0 + day % 7) for day in range(40)])
+        run(instance)
+        lake.land([bar("A", 70, 100.0)])
+        validate(lake.settings, lake.storage)
+        one = whole.get_subset(asset_selection={dg.AssetKey("fct_batch_quality")}).execute_in_process(instance=instance)
+        told = months(instance, one)
+        assert told["fct_batch_quality"] == told["published_snapshot"] == {None}
+        assert told["fct_indicator"] == {"2020-03"}
+        assert is_in_sync(instance, "published_snapshot")
+        newest = latest_manifest(lake.storage)
+        assert newest is not None
+        assert newest.balance.current == 41
 
 
 def test_a_range_is_rebuilt_by_one_run_that_publishes_and_tells_how_far_it_is(lake: Lake) -> None:

@@ -12,11 +12,12 @@ from lake import Lake, bar
 from ingestion.chain.walk import walk
 from tickhouse.settings import Settings, ValidationSettings
 from transform.build import ValidationBlockedError, model, run_build
+from transform.build_lock import build_lock
 from transform.snapshot.manifest import latest_manifest
 from transform.snapshot.read import SnapshotReader
 from transform.validation.record import record_key, walk_records
 from transform.validation.refusal import read_refusal
-from transform.warehouse import build_lock, open_warehouse
+from transform.warehouse import open_warehouse
 
 BROKEN: dict[str, dict[str, Any]] = {
     "open_is_given": {"open": None},

@@ -30,8 +30,8 @@ from orchestration.launcher.worker import TAG, Worker
 from orchestration.processes import dagster_processes, prepare_home
 from orchestration.resources import WAREHOUSE
 from tickhouse.settings import Settings, as_environment
+from transform.build_lock import build_lock
 from transform.snapshot.manifest import latest_manifest
-from transform.warehouse import build_lock
 
 SECONDS = 60.0
 

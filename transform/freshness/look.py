@@ -13,10 +13,11 @@ import pyarrow as pa
 from tickhouse.bar import INTERVALS
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
+from transform.build_lock import build_lock
 from transform.freshness.schedule import Schedule, schedule_of
 from transform.freshness.verdict import Landing, Series, Status, Verdict, is_behind, judge
 from transform.snapshot.read import Snapshot, SnapshotReader
-from transform.warehouse import build_lock, open_warehouse
+from transform.warehouse import open_warehouse
 
 _NEWEST = """
 select symbol, interval, max(last_ts) as newest_ts

@@ -7,6 +7,7 @@ from typing import Any
 
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage
+from transform.build_lock import build_lock
 from transform.indicators.signals import SIGNALS
 from transform.marts import FCT_INDICATOR_SCHEMA
 from transform.proof.definitions import Definition, definitions
@@ -31,7 +32,6 @@ from transform.proof.recomputation import PRICES, bar_again, indicators_again, s
 from transform.proof.rules import MEASURED, JudgedBar, judge_rules
 from transform.snapshot.manifest import Manifest
 from transform.snapshot.read import Snapshot, SnapshotReader
-from transform.warehouse import build_lock
 
 
 def explain(settings: Settings, storage: Storage, question: Question) -> Explanation:

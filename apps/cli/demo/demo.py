@@ -10,11 +10,12 @@ from rich.console import Console
 
 from apps.cli.demo.chaos import BARS_PER_SECOND, Chaos
 from apps.cli.demo.feed import Feed, split_last_dates
-from apps.cli.demo.plan import DemoOptions, demo_settings, held_folder, refuse_taken_ports
+from apps.cli.demo.plan import DemoOptions, demo_addresses, demo_settings, held_folder
 from apps.cli.demo.processes import Stack
 from apps.cli.demo.report import DemoResult, StageDisplay, addresses_table, result_table
 from apps.cli.demo.stages import StageCounter, Stages
 from apps.cli.ending import interrupt_on_signals
+from apps.cli.ports import refuse_taken_ports
 from apps.cli.start import with_changes
 from apps.cli.supervisor import Supervisor
 from ingestion.sources import read_sample
@@ -41,7 +42,7 @@ def run_demo(settings: Settings, options: DemoOptions, console: Console) -> None
     own = demo_settings(settings)
     if options.kills:  # whoever has the build lock is killed for a build, and a look at freshness has it too
         own = with_changes(own, "dagster", freshness_cron=ONCE_A_YEAR)
-    refuse_taken_ports(own)
+    refuse_taken_ports(demo_addresses(own))
     with held_folder(own):
         configure_logging(with_changes(own, "logging", level="ERROR"))  # the stages' display has the terminal
         console.print(f"This demo has emptied {own.data_dir}, and keeps its data there. Ctrl-C ends everything.", soft_wrap=True)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.cli.readiness import is_free
+from apps.cli.ports import Address, api_address, dagster_addresses, docs_address, pages_address
 from apps.cli.start import with_changes
 from tickhouse.settings import LoggingSettings, ProducerSettings, Settings, StorageSettings
 
 FOLDER = "demo"
+FIRST_MONTH = "2000-01"
+"""Of the sample: Dagster lists no months before it."""
 METRICS_PORT = 9464
 """Of a demo's ingestor where `metrics.port` is unset: the one Prometheus exporters of OpenTelemetry have."""
 LOOPBACK = "127.0.0.1"
@@ -53,23 +54,9 @@ def demo_settings(settings: Settings) -> Settings:
             "logging": LoggingSettings(level=settings.logging.level, format=settings.logging.format),
         }
     )
+    own = with_changes(own, "dagster", first_month=FIRST_MONTH)
     own = with_changes(own, "metrics", port=settings.metrics.port or METRICS_PORT)
     return with_changes(own, "kafka", bootstrap_servers=f"{LOOPBACK}:{port}", offset_reset="earliest")
-
-
-def refuse_taken_ports(settings: Settings) -> None:
-    """Raises ValueError that names every setting whose port is taken, or wanted twice."""
-    wanted: dict[int, list[str]] = defaultdict(list)
-    taken = []
-    for name, host, port in _addresses(settings):
-        wanted[port].append(name)
-        if not is_free(host, port):
-            taken.append(f"port {port} of {host} is taken by another program: set {name} ({_variable(name)}) to a free one")
-    twice = [
-        f"port {port} is wanted by {' and '.join(names)}: give each its own" for port, names in wanted.items() if len(names) > 1
-    ]
-    if taken or twice:
-        raise ValueError("\n".join(["nothing was started.", *taken, *twice]))
 
 
 def claim_folder(settings: Settings) -> Path:
@@ -130,18 +117,14 @@ def _empty(folder: Path) -> None:
             path.unlink()
 
 
-def _addresses(settings: Settings) -> list[tuple[str, str, int]]:
+def demo_addresses(settings: Settings) -> list[Address]:
+    """Where the demo's parts listen."""
     host, _, port = settings.kafka.bootstrap_servers.rpartition(":")
     return [
         ("kafka.bootstrap_servers", host, int(port)),
         ("metrics.port", settings.metrics.host, settings.metrics.port or METRICS_PORT),
-        ("api.port", settings.api.host, settings.api.port),
-        ("pages.port", settings.pages.host, settings.pages.port),
-        ("dagster.port", settings.dagster.host, settings.dagster.port),
-        ("dagster.code_server_port", settings.dagster.host, settings.dagster.code_server_port),
-        ("docs.port", settings.docs.host, settings.docs.port),
+        api_address(settings),
+        pages_address(settings),
+        *dagster_addresses(settings),
+        docs_address(settings),
     ]
-
-
-def _variable(name: str) -> str:
-    return "TICKHOUSE_" + name.replace(".", "__").upper()

@@ -17,8 +17,8 @@ from ingestion.broker import BrokerUnavailableError, ensure_kafka
 from ingestion.kafka_runtime import find_java
 from ingestion.mock_broker import MockBroker
 from tickhouse.settings import Settings, as_environment, process_environment
+from transform.build_lock import build_lock_path
 from transform.progress import read_progress
-from transform.warehouse import build_lock_path
 
 READY_SECONDS = 120.0
 RUNNERS = ("dagster-code-server", "dagster-warm")

@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.resources import Platform, Warehouse
 from tickhouse.settings import Settings
-from transform.warehouse import build_lock_path
+from transform.build_lock import build_lock_path
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -18,12 +18,12 @@ def test_the_warehouse_is_held_from_one_step_to_the_next_and_let_go_when_the_run
 
     @dg.op(out=dg.Out(dg.Nothing))
     def models(warehouse: Warehouse) -> None:
-        warehouse.hold(settings)
+        warehouse.hold(settings, pytest.fail)
 
     @dg.op(ins={"built": dg.In(dg.Nothing)})
     def publish(warehouse: Warehouse) -> None:
         seen.append(_is_free(settings))
-        warehouse.hold(settings)
+        warehouse.hold(settings, pytest.fail)
         if fails:
             raise RuntimeError("the disk is full")
 

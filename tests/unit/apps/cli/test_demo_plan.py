@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from apps.cli.demo.plan import FolderRefusedError, claim_folder, demo_settings, held_folder, refuse_taken_ports
+from apps.cli.demo.plan import FolderRefusedError, claim_folder, demo_addresses, demo_settings, held_folder
+from apps.cli.ports import refuse_taken_ports
 from apps.cli.readiness import is_answering, is_free, is_listening, url
 from tickhouse.settings import ApiSettings, KafkaSettings, LoggingSettings, ProducerSettings, Settings, StorageSettings
 
@@ -44,24 +45,24 @@ def with_free_ports(settings: Settings) -> Settings:
 def test_a_taken_port_names_the_setting_and_its_variable(settings: Settings, taken_port: int) -> None:
     busy = with_free_ports(settings).model_copy(update={"api": ApiSettings(port=taken_port)})
     with pytest.raises(ValueError, match=rf"nothing was started(?s:.*)port {taken_port} .* set api.port \(TICKHOUSE_API__PORT\)"):
-        refuse_taken_ports(busy)
+        refuse_taken_ports(demo_addresses(busy))
 
 
 def test_the_brokers_port_is_looked_at_too(settings: Settings, taken_port: int) -> None:
     busy = with_free_ports(settings).model_copy(update={"kafka": KafkaSettings(bootstrap_servers=f"127.0.0.1:{taken_port}")})
     with pytest.raises(ValueError, match=r"kafka\.bootstrap_servers \(TICKHOUSE_KAFKA__BOOTSTRAP_SERVERS\)"):
-        refuse_taken_ports(busy)
+        refuse_taken_ports(demo_addresses(busy))
 
 
 def test_a_port_wanted_twice_is_told(settings: Settings) -> None:
     free = with_free_ports(settings)
     twice = free.model_copy(update={"docs": free.docs.model_copy(update={"port": free.api.port})})
     with pytest.raises(ValueError, match=r"wanted by api\.port and docs\.port"):
-        refuse_taken_ports(twice)
+        refuse_taken_ports(demo_addresses(twice))
 
 
 def test_free_ports_are_accepted(settings: Settings) -> None:
-    refuse_taken_ports(with_free_ports(settings))
+    refuse_taken_ports(demo_addresses(with_free_ports(settings)))
 
 
 def test_a_demo_has_a_folder_a_lake_and_a_broker_of_its_own(settings: Settings) -> None:

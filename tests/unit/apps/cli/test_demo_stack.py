@@ -28,7 +28,7 @@ from ingestion.producer import ReplayReport
 from ingestion.sources import FEED_SCHEMA
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
-from transform.warehouse import build_lock_path
+from transform.build_lock import build_lock_path
 
 BARS = pa.table([pa.nulls(2, field.type) for field in FEED_SCHEMA], schema=FEED_SCHEMA)
 
