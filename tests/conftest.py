@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.cli.docs_site import ensure_docs
 from ingestion.broker import KafkaBroker
 from tickhouse.settings import PREFIX, KafkaSettings, Settings
 
@@ -18,6 +20,20 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBrok
     """One real broker for the whole session; a test keeps to a topic and a group of its own."""
     with KafkaBroker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def parsed_dbt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dbt project, parsed and documented as `make setup` leaves it for a user; all workers have this one. Copy it to
+    `dbt_target_path`.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    made = Settings(data_dir=shared / "set-up", _env_file=None)
+    with (shared / "set-up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return ensure_docs(made).parent
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from ingestion.chain.slot import Chain, Genesis, SlotFooter, encode_slot
 from tickhouse.bar import LANDED_SCHEMA, ORIGIN_SCHEMA, SCHEMA_VERSION
 from tickhouse.settings import Settings
 from tickhouse.storage import Storage, open_storage
+from transform.dbt import run_dbt
+from transform.parsed_project import parsed_project
 
 BEGUN_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -91,3 +93,8 @@ def bar(symbol: str, day: int, close: float, **fields: Any) -> dict[str, Any]:
     ts = pd.Timestamp("2020-01-01", tz="UTC") + pd.Timedelta(days=day)
     prices = {"open": close, "high": close * 1.01, "low": close * 0.99, "close": close, "volume": 1000.0}
     return {"symbol": symbol, "interval": "1d", "ts": ts, **prices, **fields}
+
+
+def run_models(settings: Settings, *arguments: str) -> None:
+    """Have dbt run these, with the project as it was parsed; hold `build_lock`."""
+    assert run_dbt(settings, "--quiet", *arguments, project=parsed_project(settings)).success

@@ -13,6 +13,7 @@ from tickhouse.settings import Settings, as_environment, process_environment
 from tickhouse.storage import Storage, open_storage
 from transform.dbt import run_dbt
 from transform.marts import FCT_BATCH_QUALITY, FCT_DATA_QUALITY, MARTS
+from transform.parsed_project import parsed_project
 from transform.warehouse import Build, begin_build, finish_build, open_warehouse
 
 DAYS = 2_500
@@ -74,7 +75,7 @@ def make_warehouse(folder: Path, symbols: int, days: int = DAYS) -> Warehouse:
         for name in (FCT_DATA_QUALITY, FCT_BATCH_QUALITY):  # some rows a symbol, and a thousand in all: none are missed
             connection.from_arrow(MARTS[name].empty_table()).create(name)
     selection = ("--exclude-resource-type", "unit_test", "test", "--select", *_MARTS)
-    if not run_dbt(history.settings, "--quiet", "build", *selection).success:
+    if not run_dbt(history.settings, "--quiet", "build", *selection, project=parsed_project(history.settings)).success:
         raise CaseError(f"the marts were not made; see {history.settings.log_path}")
     storage = open_storage(history.settings)
     warehouse = Warehouse(history.settings, storage, symbols)

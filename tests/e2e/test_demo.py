@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tickhouse.settings import PREFIX
+from apps.cli.demo.plan import claim_folder, demo_settings
+from tickhouse.settings import PREFIX, Settings
 
 PORTS = ("METRICS__PORT", "API__PORT", "PAGES__PORT", "DAGSTER__PORT", "DAGSTER__CODE_SERVER_PORT", "DOCS__PORT")
 DEADLINE_SECONDS = 240
@@ -73,7 +75,7 @@ class Demo:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
+def demo_without_setup(tmp_path: Path) -> Iterator[Demo]:
     data_dir = tmp_path / "data"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     broker_port, *ports = free_ports(1 + len(PORTS))
@@ -86,6 +88,14 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         demo.process.wait()
     for process in demo.processes().values():
         process.kill()
+
+
+@pytest.fixture
+def demo(demo_without_setup: Demo, parsed_dbt: Path) -> Demo:
+    """After `make setup`, as `make demo` has it."""
+    own = claim_folder(demo_settings(Settings(data_dir=demo_without_setup.data_dir, _env_file=None)))
+    shutil.copytree(parsed_dbt, own / parsed_dbt.name)
+    return demo_without_setup
 
 
 def free_ports(count: int) -> list[int]:
@@ -159,12 +169,12 @@ def test_a_part_that_dies_is_named_and_ends_the_demo(demo: Demo) -> None:
     assert demo.processes() == {}
 
 
-def test_a_taken_port_is_told_before_anything_is_started(demo: Demo) -> None:
+def test_a_taken_port_is_told_before_anything_is_started(demo_without_setup: Demo) -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        demo.environment[f"{PREFIX}DOCS__PORT"] = str(server.getsockname()[1])
-        demo.start("--exit")
-        assert demo.wait() == 2
-    assert "set docs.port (TICKHOUSE_DOCS__PORT) to a free one" in demo.says()
-    assert not demo.data_dir.exists()
+        demo_without_setup.environment[f"{PREFIX}DOCS__PORT"] = str(server.getsockname()[1])
+        demo_without_setup.start("--exit")
+        assert demo_without_setup.wait() == 2
+    assert "set docs.port (TICKHOUSE_DOCS__PORT) to a free one" in demo_without_setup.says()
+    assert not demo_without_setup.data_dir.exists()

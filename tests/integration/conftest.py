@@ -24,9 +24,11 @@ def market_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def build_folder(tmp_path_factory: pytest.TempPathFactory, parsed_dbt: Path) -> Path:
     """Where tests build one after the other."""
-    return tmp_path_factory.mktemp("build")
+    folder = tmp_path_factory.mktemp("build")
+    shutil.copytree(parsed_dbt, folder / parsed_dbt.name)
+    return folder
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from lake import Lake, bar
+from lake import Lake, bar, run_models
 
 from tickhouse.bar import INTERVALS
 from tickhouse.settings import Settings
 from transform.build import run_build, validate
 from transform.build_lock import build_lock
-from transform.dbt import run_dbt
 from transform.warehouse import begin_build, finish_build, open_warehouse
 
 MODELS = (
@@ -52,7 +51,7 @@ def build(lake: Lake, until: str | None = None) -> None:
     with build_lock(lake.settings):
         begun = begin_build(lake.settings, lake.storage)
         selected = () if until is None else ("--select", "resource_type:seed", *MODELS[: MODELS.index(until) + 1])
-        assert run_dbt(lake.settings, "--quiet", "build", *ONLY_MODELS, *selected).success
+        run_models(lake.settings, "build", *ONLY_MODELS, *selected)
         if until is None:
             finish_build(lake.settings, begun)
 
@@ -113,7 +112,7 @@ def test_builds_killed_between_any_two_models_come_to_what_a_full_refresh_makes(
     tables = (*MODELS, "fct_indicator")
     incremental = {table: rows(lake.settings, table) for table in tables}
     assert_nothing_is_left_lying(lake.settings)
-    assert run_dbt(lake.settings, "--quiet", "build", "--full-refresh", *ONLY_MODELS).success
+    run_models(lake.settings, "build", "--full-refresh", *ONLY_MODELS)
     for table in tables:
         assert incremental[table] == rows(lake.settings, table), table
         assert incremental[table], table

@@ -14,7 +14,7 @@ import exchange_calendars
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
-from lake import BEGUN_AT, Lake, bar, real_bars
+from lake import BEGUN_AT, Lake, bar, real_bars, run_models
 from real_series import SHARED, shared_data
 
 from apps.api.main import create_app
@@ -24,7 +24,6 @@ from tickhouse.storage import open_storage
 from transform import sessions
 from transform.build import run_build, validate
 from transform.build_lock import build_lock
-from transform.dbt import run_dbt
 from transform.freshness.gaps import Gaps, find_gaps
 from transform.marts import FCT_DATA_QUALITY_SCHEMA
 from transform.snapshot.read import SnapshotReader
@@ -250,7 +249,7 @@ def model_quality(settings: Settings, *arguments: str) -> dict[Key, tuple[Any, .
     models = ("instrument", "stg_bar", "int_quarantined_bar", "int_landed_bar", "fct_data_quality")
     without_tests = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
     with build_lock(settings):
-        assert run_dbt(settings, "--quiet", "build", "--select", *models, *without_tests, *arguments).success
+        run_models(settings, "build", "--select", *models, *without_tests, *arguments)
     with open_warehouse(settings) as connection:
         rows = connection.execute("from fct_data_quality").fetchall()
     return {(symbol, interval, f"{ts:%Y-%m}"): tuple(rest) for symbol, interval, ts, *rest, _change_seq in rows}

@@ -10,13 +10,12 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
-from lake import Lake, bar
+from lake import Lake, bar, run_models
 
 from tickhouse.bar import INTERVALS
 from tickhouse.settings import AnalyticsSettings, Settings
 from transform.build import run_build, validate
 from transform.build_lock import build_lock
-from transform.dbt import run_dbt
 from transform.snapshot.read import SnapshotReader
 from transform.warehouse import begin_build, open_warehouse
 
@@ -44,7 +43,7 @@ def model_bars(lake: Lake, *arguments: str) -> None:
         begin_build(lake.settings, lake.storage)
         models = ("instrument", "stg_bar", "int_landed_bar", "int_derived_bar")
         without_tests = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
-        assert run_dbt(lake.settings, "--quiet", "build", "--select", *models, *without_tests, *arguments).success
+        run_models(lake.settings, "build", "--select", *models, *without_tests, *arguments)
 
 
 def derived(settings: Settings, columns: str = "* exclude change_seq") -> list[tuple[Any, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -109,10 +110,11 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Home]:
+def home(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, parsed_dbt: Path) -> Iterator[Home]:
     """With its records in Postgres, where steps wait for their turn; a demo has them in SQLite."""
     settings = Settings(data_dir=tmp_path_factory.mktemp("warm"), _env_file=None)
     settings = with_changes(settings, "dagster", postgres_url_variable="RECORDS_URL")
+    shutil.copytree(parsed_dbt, settings.dbt_target_path)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("RECORDS_URL", postgres_url)
         for name, value in as_environment(settings).items():
