@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from confluent_kafka import KafkaException, Producer
@@ -38,7 +38,7 @@ _POISON: tuple[tuple[bytes | None, Headers], ...] = (
 
 @dataclass(frozen=True)
 class Produced:
-    """A message that the broker acknowledged and no transaction took back; `timestamp` in ms since 1970 UTC."""
+    """A message that the broker acknowledged; `timestamp` in ms since 1970 UTC."""
 
     partition: int
     offset: int
@@ -47,6 +47,14 @@ class Produced:
     value: bytes | None
     headers: Headers
     is_bar: bool
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the broker acknowledged: what counts, and what a transaction took back."""
+
+    kept: list[Produced] = field(default_factory=list)
+    taken_back: list[Produced] = field(default_factory=list)
 
 
 class Feed:
@@ -60,22 +68,22 @@ class Feed:
         self._transactional.init_transactions(SECONDS)
 
     @contextmanager
-    def sending(self, settings: Settings, chance: random.Random) -> Iterator[list[Produced]]:
-        """Messages go out until the block is left; what counts of them is in the list by then."""
-        stop, produced, errors = threading.Event(), list[Produced](), list[BaseException]()
+    def sending(self, settings: Settings, chance: random.Random) -> Iterator[Sent]:
+        """Messages go out until the block is left; what became of them is told by then."""
+        stop, sent, errors = threading.Event(), Sent(), list[BaseException]()
 
         def send() -> None:
             number = 0
             try:
                 while not stop.wait(_PAUSE_SECONDS * (1 + number / _SLOWED_AT)):  # a long round needs no more messages
-                    number += self._send_some(settings.kafka.topic, number, produced, chance)
+                    number += self._send_some(settings.kafka.topic, number, sent, chance)
             except BaseException as error:
                 errors.append(error)
 
         thread = threading.Thread(target=send, daemon=True)
         thread.start()
         try:
-            yield produced
+            yield sent
         finally:
             stop.set()
             thread.join(2 * SECONDS)
@@ -84,32 +92,33 @@ class Feed:
             raise errors[0]
         assert self._plain.flush(SECONDS) == 0, "the broker does not acknowledge what was sent"
 
-    def _send_some(self, topic: str, number: int, produced: list[Produced], chance: random.Random) -> int:
+    def _send_some(self, topic: str, number: int, sent: Sent, chance: random.Random) -> int:
         """Send a few messages, or a transaction of them; how many."""
         if chance.random() < 0.9:
             count = chance.randint(1, 30)
-            self._send(self._plain, topic, range(number, number + count), produced, chance)
+            self._send(self._plain, topic, range(number, number + count), sent.kept, chance)
             self._plain.poll(0)
             return count
-        count, kept = chance.randint(1, 12), list[Produced]()
+        count, acknowledged = chance.randint(1, 12), list[Produced]()
         self._transactional.begin_transaction()
-        self._send(self._transactional, topic, range(number, number + count), kept, chance)
+        self._send(self._transactional, topic, range(number, number + count), acknowledged, chance)
         assert self._transactional.flush(SECONDS) == 0, "the broker does not acknowledge a transaction"
         if chance.random() < 0.5:
             _insistently(self._transactional.abort_transaction)
+            sent.taken_back.extend(acknowledged)
         else:
             _insistently(self._transactional.commit_transaction)
-            produced += kept
+            sent.kept.extend(acknowledged)
         return count
 
-    def _send(self, producer: Producer, topic: str, numbers: range, kept: list[Produced], chance: random.Random) -> None:
+    def _send(self, producer: Producer, topic: str, numbers: range, acknowledged: list[Produced], chance: random.Random) -> None:
         for number in numbers:
             key, value, headers, is_bar = _message(number, chance)
 
             def on_delivery(error: Any, message: Any, is_bar: bool = is_bar, headers: Headers = headers) -> None:
                 assert error is None, error
                 place = message.partition(), message.offset(), message.timestamp()[1]
-                kept.append(Produced(*place, message.key(), message.value(), headers, is_bar))
+                acknowledged.append(Produced(*place, message.key(), message.value(), headers, is_bar))
 
             producer.produce(topic, value, key, headers=headers, on_delivery=on_delivery)
 
