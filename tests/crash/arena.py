@@ -141,7 +141,7 @@ class Arena:
             )
         for worker in self.alive:
             self.end(worker)
-        balance = weigh(self.settings, self.sent.kept + self._brought_back())
+        balance = weigh(self.settings, self._counted())
         self.litter.assert_never_opened()
         return balance
 
@@ -195,16 +195,18 @@ class Arena:
         finally:
             consumer.close()
 
-    def _brought_back(self) -> list[Produced]:
-        """What was taken back, and Kafka shows all the same.
+    def _counted(self) -> list[Produced]:
+        """What of the messages counts: those that no transaction took back.
 
-        A broker that is killed between deciding to abort and writing the markers forgets these (seen of Kafka 4.4.0 in its own
-        logs: PrepareAbort, killed, CompleteAbort, no marker): the messages then count with the producer's next transaction.
+        A broker that is killed between deciding a transaction's end and writing the markers forgets these (seen in the logs of
+        Kafka 4.4.0: PrepareAbort, killed, CompleteAbort, no marker), and its messages share the fate of the producer's next
+        transaction. What became of transactions Kafka itself is asked then.
         """
         if not self.harm["broker killed"]:
-            return []
+            return self.sent.plain + self.sent.committed
         shown = {(message.partition(), message.offset()) for message in consume_committed(self.settings)}
-        return [each for each in self.sent.taken_back if (each.partition, each.offset) in shown]
+        transacted = self.sent.committed + self.sent.aborted
+        return self.sent.plain + [each for each in transacted if (each.partition, each.offset) in shown]
 
     def _kill_all(self) -> None:
         for worker in self.alive:

@@ -51,10 +51,11 @@ class Produced:
 
 @dataclass(frozen=True)
 class Sent:
-    """What the broker acknowledged: what counts, and what a transaction took back."""
+    """What the broker acknowledged: without a transaction, in one that was committed, in one that was aborted."""
 
-    kept: list[Produced] = field(default_factory=list)
-    taken_back: list[Produced] = field(default_factory=list)
+    plain: list[Produced] = field(default_factory=list)
+    committed: list[Produced] = field(default_factory=list)
+    aborted: list[Produced] = field(default_factory=list)
 
 
 class Feed:
@@ -96,7 +97,7 @@ class Feed:
         """Send a few messages, or a transaction of them; how many."""
         if chance.random() < 0.9:
             count = chance.randint(1, 30)
-            self._send(self._plain, topic, range(number, number + count), sent.kept, chance)
+            self._send(self._plain, topic, range(number, number + count), sent.plain, chance)
             self._plain.poll(0)
             return count
         count, acknowledged = chance.randint(1, 12), list[Produced]()
@@ -105,10 +106,10 @@ class Feed:
         assert self._transactional.flush(SECONDS) == 0, "the broker does not acknowledge a transaction"
         if chance.random() < 0.5:
             _insistently(self._transactional.abort_transaction)
-            sent.taken_back.extend(acknowledged)
+            sent.aborted.extend(acknowledged)
         else:
             _insistently(self._transactional.commit_transaction)
-            sent.kept.extend(acknowledged)
+            sent.committed.extend(acknowledged)
         return count
 
     def _send(self, producer: Producer, topic: str, numbers: range, acknowledged: list[Produced], chance: random.Random) -> None:
