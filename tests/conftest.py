@@ -23,13 +23,12 @@ def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBrok
 
 
 @pytest.fixture(scope="session")
-def parsed_dbt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def parsed_dbt(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The dbt project, parsed and documented as `make setup` leaves it for a user; all workers have this one. Copy it to
     `dbt_target_path`.
     """
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
+    own = tmp_path_factory.getbasetemp()
+    shared = own if worker_id == "master" else own.parent  # xdist's name for a run without workers
     made = Settings(data_dir=shared / "set-up", _env_file=None)
     with (shared / "set-up.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

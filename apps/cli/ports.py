@@ -12,21 +12,15 @@ Address = tuple[str, str, int]
 """The setting that holds the port, the host, and the port."""
 
 
-def api_address(settings: Settings) -> Address:
-    return "api.port", settings.api.host, settings.api.port
-
-
-def pages_address(settings: Settings) -> Address:
-    return "pages.port", settings.pages.host, settings.pages.port
-
-
-def docs_address(settings: Settings) -> Address:
-    return "docs.port", settings.docs.host, settings.docs.port
+def address(settings: Settings, part: str) -> Address:
+    """Where the `api`, the `pages`, the `docs` or `dagster` listens."""
+    chosen = getattr(settings, part)
+    return f"{part}.port", chosen.host, chosen.port
 
 
 def dagster_addresses(settings: Settings) -> list[Address]:
     chosen = settings.dagster
-    return [("dagster.port", chosen.host, chosen.port), ("dagster.code_server_port", chosen.host, chosen.code_server_port)]
+    return [address(settings, "dagster"), ("dagster.code_server_port", chosen.host, chosen.code_server_port)]
 
 
 def refuse_taken_ports(addresses: Sequence[Address]) -> None:

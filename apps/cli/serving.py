@@ -26,20 +26,20 @@ def register(app: typer.Typer) -> None:
 def api() -> None:
     """Serve the published snapshot over HTTP; the endpoints are listed at /docs."""
     from apps.api.main import run_api
-    from apps.cli.ports import api_address, refuse_taken_ports
+    from apps.cli.ports import address, refuse_taken_ports
 
     settings = start()
-    refuse_taken_ports([api_address(settings)])
+    refuse_taken_ports([address(settings, "api")])
     run_api(settings)
 
 
 def pages() -> None:
     """Serve the pages: charts, indicators and alerts, for a browser."""
-    from apps.cli.ports import pages_address, refuse_taken_ports
+    from apps.cli.ports import address, refuse_taken_ports
     from apps.dashboard.main import run_pages
 
     settings = start()
-    refuse_taken_ports([pages_address(settings)])
+    refuse_taken_ports([address(settings, "pages")])
     run_pages(settings)
 
 

@@ -86,7 +86,9 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
         if published is not None:
             tell(context, [told_snapshot(context.instance, published)])
         evaluations = dict(_evaluations(dbt_models, results))
-        if context.selected_asset_check_keys - evaluations.keys():
+        if (
+            context.selected_asset_check_keys - evaluations.keys()
+        ):  # a quick build ran some, and Dagster would call the others skipped
             evaluations = dict(_evaluations(dbt_models, _test(context, settings)))
         tell(context, list(evaluations.values()))
         for check in evaluations.keys() & context.selected_asset_check_keys:

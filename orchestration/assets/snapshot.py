@@ -19,6 +19,7 @@ from transform.snapshot.manifest import Manifest
 
 KEY = dg.AssetKey("published_snapshot")
 
+_WITHOUT_MONTHS = [dg.AssetKey(mart) for mart in MARTS if mart not in BY_MONTH]
 _OF_INPUTS = (CODE_VERSION_TAG, INPUT_DATA_VERSION_TAG_PREFIX, INPUT_EVENT_POINTER_TAG_PREFIX)
 
 
@@ -48,7 +49,7 @@ def told_snapshot(instance: dg.DagsterInstance, manifest: Manifest) -> dg.AssetM
     last = instance.get_latest_materialization_event(KEY)
     before = None if last is None else last.asset_materialization
     tags = {} if before is None else {name: text for name, text in (before.tags or {}).items() if name.startswith(_OF_INPUTS)}
-    for mart in map(dg.AssetKey, (mart for mart in MARTS if mart not in BY_MONTH)):
+    for mart in _WITHOUT_MONTHS:
         for record in instance.fetch_materializations(mart, limit=1).records:
             if (version := extract_data_version_from_entry(record.event_log_entry)) is not None:
                 tags[get_input_data_version_tag(mart)] = version.value

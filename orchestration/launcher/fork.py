@@ -91,7 +91,6 @@ def _report(arguments: str, pid: int, exit_code: int) -> None:
         if run is not None and not run.is_finished:
             instance.report_engine_event(get_run_crash_explanation(f"Run process {pid} for {run.run_id}", exit_code), run)
             instance.report_run_failed(run)
-            if instance.event_log_storage.supports_global_concurrency_limits:
-                instance.event_log_storage.free_concurrency_slots_for_run(
-                    run.run_id
-                )  # else its place in a pool is, minutes later
+            events = instance.event_log_storage
+            if events.supports_global_concurrency_limits:  # run monitoring frees them too, but only when it next looks
+                events.free_concurrency_slots_for_run(run.run_id)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from apps.cli.ports import Address, api_address, dagster_addresses, docs_address, pages_address
+from apps.cli.ports import Address, address, dagster_addresses
 from apps.cli.start import with_changes
 from tickhouse.settings import LoggingSettings, ProducerSettings, Settings, StorageSettings
 
@@ -123,8 +123,8 @@ def demo_addresses(settings: Settings) -> list[Address]:
     return [
         ("kafka.bootstrap_servers", host, int(port)),
         ("metrics.port", settings.metrics.host, settings.metrics.port or METRICS_PORT),
-        api_address(settings),
-        pages_address(settings),
+        address(settings, "api"),
+        address(settings, "pages"),
         *dagster_addresses(settings),
-        docs_address(settings),
+        address(settings, "docs"),
     ]

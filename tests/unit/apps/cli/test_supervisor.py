@@ -20,20 +20,14 @@ from apps.cli.supervisor import NotReadyError, ProcessDiedError, ProcessSpec, Su
 IGNORES_SIGTERM = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 SLEEPS = "import time; print('up', flush=True); time.sleep(600)"
 DIES = "import sys; print('the disk is full'); sys.exit(3)"
-ENDS_AFTER = """
-import pathlib, signal, sys, time
-def end(*_):
-    print("ending", flush=True)
-    while any("{word}" not in path.read_text() for path in map(pathlib.Path, {others})):
-        print("waits", flush=True)
-        time.sleep(0.01)
-    print("ended", flush=True)
-    sys.exit()
-signal.signal(signal.SIGTERM, end)
+ENDS_WITH = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 print("up", flush=True)
-time.sleep(600)
+signal.sigwait([signal.SIGTERM])
+{last_words}
+print("ended", flush=True)
 """
-"""On SIGTERM it waits until the logs of others have a word."""
 LEAVES_A_GRANDCHILD = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
@@ -93,13 +87,17 @@ def test_a_child_that_ignores_sigterm_is_killed(supervisor: Supervisor) -> None:
 
 def test_all_end_at_once_but_the_first_which_the_others_use_until_they_have(tmp_path: Path) -> None:
     supervisor = Supervisor(tmp_path / "logs", grace_seconds=30)
+    os.mkfifo(meeting := tmp_path / "meeting")  # who opens it waits for the other
+    logs = [str(supervisor.log_file(name)) for name in ("api", "pages")]
+    last_words = {
+        "broker": f"print(*[open(log).read().split()[-1] for log in {logs}])",
+        "api": f"open({str(meeting)!r}, 'w').close()",
+        "pages": f"open({str(meeting)!r}).close()",
+    }
     with supervisor:
-        waits = {"broker": ("ended", ["api", "pages"]), "api": ("ending", ["pages"]), "pages": ("ending", ["api"])}
-        for name, (word, others) in waits.items():
-            logs = [str(supervisor.log_file(other)) for other in others]
-            start_and_read(supervisor, name, ENDS_AFTER.format(word=word, others=logs))
-    assert log_of(supervisor, "broker").split() == ["up", "ending", "ended"]
-    assert all(log_of(supervisor, name).endswith("ended\n") for name in waits)
+        for name, words in last_words.items():
+            start_and_read(supervisor, name, ENDS_WITH.format(last_words=words))
+    assert log_of(supervisor, "broker").split() == ["up", "ended", "ended", "ended"]
 
 
 def test_a_dead_child_is_named_with_its_exit_code_and_the_end_of_its_log(supervisor: Supervisor) -> None:
