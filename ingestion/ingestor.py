@@ -27,7 +27,7 @@ from ingestion.landing import Landing
 from ingestion.metrics import IngestorMetrics
 from ingestion.patience import StoppedError, patiently
 from ingestion.start import IngestorError, ask_hints, find_start
-from ingestion.topic import LOG_APPEND_TIME, TopicIdentity, TopicMissingError, TopicWatch, describe_topic
+from ingestion.topic import LOG_APPEND_TIME, UNREACHABLE, TopicIdentity, TopicMissingError, TopicWatch, describe_topic
 from tickhouse.logging import configure_logging
 from tickhouse.settings import Settings, load_settings
 from tickhouse.storage import Storage, StorageRefusedError, open_storage
@@ -275,7 +275,7 @@ class _Ingestor:
         if error.code() in _GONE and not patiently(self._check_incarnation, self._stop, on_retry=self._metrics.waiting):
             self._land_rest(self._landers.values())
             raise IngestorError(f"topic {self._topic.name} was deleted. What was read of it has landed; the rest is gone with it")
-        if not error.retriable() and error.code() not in (KafkaError._MAX_POLL_EXCEEDED, *_GONE):
+        if not error.retriable() and error.code() not in (KafkaError._MAX_POLL_EXCEEDED, *_GONE, *UNREACHABLE):
             raise KafkaException(error)
         log.warning("Kafka will be asked again", place=place, reason=error.str())
 

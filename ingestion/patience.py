@@ -10,7 +10,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from ingestion.metrics import Awaited
-from ingestion.topic import BrokerUnreachableError, TopicMissingError
+from ingestion.topic import UNREACHABLE, BrokerUnreachableError, TopicMissingError
 from tickhouse.storage import StorageUnavailableError
 
 FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.25, 5.0
@@ -52,4 +52,4 @@ def patiently(
 
 def _is_passing(error: KafkaException) -> bool:
     cause: KafkaError = error.args[0]
-    return cause.retriable() or cause.code() in (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
+    return cause.retriable() or cause.code() in UNREACHABLE

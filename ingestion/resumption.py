@@ -18,7 +18,7 @@ from ingestion.pace import choose_pace
 from ingestion.producer import Progress, ReplayReport, Teller, goal
 from ingestion.slices import Slice, read_slices
 from ingestion.sources.feed import Feed, TableFeed
-from ingestion.topic import ensure_topic
+from ingestion.topic import UNREACHABLE, ensure_topic
 from tickhouse.settings import Settings
 
 TRANSACTION_SECONDS = 1.0
@@ -31,11 +31,8 @@ ABANDONED_SECONDS = 30.0
 _CALL_SECONDS = 1.0
 _HUNG_SECONDS = 10.0
 _PAUSE_SECONDS = 1.0
-_PASSING = {
-    KafkaError._TIMED_OUT,
+_PASSING = UNREACHABLE | {
     KafkaError._MSG_TIMED_OUT,
-    KafkaError._TRANSPORT,
-    KafkaError._ALL_BROKERS_DOWN,
     KafkaError._STATE,  # of a transaction that failed while it was added to
     KafkaError._PURGE_QUEUE,
     KafkaError._PURGE_INFLIGHT,

@@ -15,7 +15,17 @@ LOG_APPEND_TIME = "LogAppendTime"
 _TIMESTAMP_TYPE = "message.timestamp.type"
 _SECONDS = 10.0
 _MOCK_CLUSTER = "mockCluster"
-_UNREACHABLE = {KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE}
+
+UNREACHABLE = frozenset(
+    {
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._RESOLVE,
+        KafkaError._DESTROY_BROKER,  # the client lost its last broker, and begins at the bootstrap servers again
+    }
+)
+"""What Kafka's client says when no broker is there to answer. It finds one by itself when there is one again."""
 
 
 class BrokerUnreachableError(ConnectionError):
@@ -131,7 +141,7 @@ def _raise(error: KafkaException, settings: Settings) -> NoReturn:
         raise TopicMissingError(
             f"the broker at {kafka.bootstrap_servers} has no topic {kafka.topic}: `tickhouse topic create` makes it"
         ) from None
-    if _code(error) in _UNREACHABLE:
+    if _code(error) in UNREACHABLE:
         raise BrokerUnreachableError(
             f"no broker answers at {kafka.bootstrap_servers} ({error.args[0].str()}). `tickhouse broker` starts one here; "
             "kafka.bootstrap_servers (TICKHOUSE_KAFKA__BOOTSTRAP_SERVERS) names another."
