@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from orchestration.assets.alert import delivered_alert
-from orchestration.assets.model import BUILD_JOB
 from orchestration.assets.snapshot import told_snapshot
 from orchestration.assets.upkeep import archived_slot, dbt_docs
+from orchestration.assets.validation import BUILD_JOB
 from orchestration.checks import FRESHNESS, GAPS, MARKET_CHECKS
 from orchestration.partitions import changed_months
 from orchestration.records import Kept, remove_old_records

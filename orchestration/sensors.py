@@ -39,7 +39,10 @@ class Cursor:
     description="Starts a build when slots have landed that the newest snapshot does not cover.",
 )
 def new_slots(context: dg.SensorEvaluationContext, platform: Platform) -> dg.SensorResult | dg.SkipReason:
-    """One run for all that is new, none while one is in progress; a failed range is asked for again, with backoff.
+    """One run for all that is new; a failed range is asked for again, with backoff.
+
+    While one is in progress it takes what lands until it validates. Of what lands then one more is asked for: it starts beside
+    the other, and waits for its turn with all that has landed by then.
 
     It looks for `LOOK_FOR_SECONDS` before it says that there is nothing: what lands meanwhile need not wait for the next tick.
     """
@@ -60,14 +63,20 @@ def _look(
     ends = unpublished.ends()
     if not ends:
         return dg.SkipReason("Every landed slot is published.")
-    if running := instance.get_runs(dg.RunsFilter(job_name=BUILD.name, statuses=IN_PROGRESS), limit=1):
-        return dg.SkipReason(f"Run {running[0].run_id} is in progress; what landed since is next.")
+    running = instance.get_runs(dg.RunsFilter(job_name=BUILD.name, statuses=IN_PROGRESS), limit=2)
+    if len(running) > 1 or (running and not _is_left_for_the_next(unpublished, cursor, ends)):
+        return dg.SkipReason(f"Run {running[0].run_id} is in progress, and takes all that is new.")
     asked, wait = next_request(cursor, ends, time.time(), build_every_seconds)
     if wait > 0:
         why = "The last build of these slots failed" if asked.attempt else "dagster.build_every_seconds has builds wait"
         return dg.SkipReason(f"{why}; the next begins in {wait:.1f} s.")
     request = dg.RunRequest(run_key=run_key(asked), tags={"tickhouse/landed": json.dumps(ends)})
     return dg.SensorResult(run_requests=[request], cursor=json.dumps(asdict(asked)))
+
+
+def _is_left_for_the_next(unpublished: Unpublished, cursor: Cursor, ends: Mapping[str, int]) -> bool:
+    """Whether the last run that was asked for has validated what it takes, and something has landed after that."""
+    return unpublished.are_validated(cursor.ends) and not unpublished.are_validated(ends)
 
 
 def next_request(cursor: Cursor, ends: Mapping[str, int], now: float, build_every_seconds: float = 0.0) -> tuple[Cursor, float]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ingestion.chain.slot import Chain
 from ingestion.chain.walk import find_chains, read_genesis, walk
 from tickhouse.storage import Storage
 from transform.snapshot.manifest import latest_number, read_manifest
+from transform.validation.record import validated_end
 
 
 class Unpublished:
@@ -15,6 +17,7 @@ class Unpublished:
     def __init__(self, storage: Storage, known: Mapping[str, int]) -> None:
         self._storage = storage
         self._known = dict(known)
+        self._validated: dict[str, int] = {}
         self._number: int | None = None
         self._watermark: Mapping[str, int] = {}
 
@@ -35,3 +38,14 @@ class Unpublished:
             if end > published:
                 ends[chain.path] = end
         return ends
+
+    def are_validated(self, ends: Mapping[str, int]) -> bool:
+        """Whether validation has passed every slot below these ends of chains, of which `ends` told."""
+        return all(self._validated_to(path, end) for path, end in ends.items())
+
+    def _validated_to(self, path: str, end: int) -> bool:
+        known = [at for at in (self._watermark.get(path), self._validated.get(path)) if at is not None]
+        reached = max(known, default=None)
+        if reached is None or reached < end:
+            reached = self._validated[path] = validated_end(self._storage, Chain.of_path(path), reached)
+        return reached >= end

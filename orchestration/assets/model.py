@@ -12,6 +12,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 from orchestration.assets import control
 from orchestration.assets.description import Descriptions
 from orchestration.assets.snapshot import told_snapshot
+from orchestration.assets.validation import BUILD_JOB
 from orchestration.links import Links
 from orchestration.partitions import NO_EVENT, ONE_RUN, asked_months, changed_months, event_months, month_events, tell_in_log
 from orchestration.resources import WAREHOUSE, Platform, Warehouse
@@ -28,9 +29,6 @@ from transform.modelling import NodeResult, check_models
 from transform.months import Months
 from transform.publication import publish_warehouse
 from transform.snapshot.manifest import Manifest
-
-BUILD_JOB = "build"
-"""The job that the sensor runs for whatever is new. Every other run was asked for: it publishes, and tells of all it selects."""
 
 
 class Translator(DagsterDbtTranslator):

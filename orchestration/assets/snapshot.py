@@ -10,7 +10,7 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 
-from orchestration.resources import WAREHOUSE, Platform, Warehouse
+from orchestration.resources import Platform, Warehouse
 from orchestration.teams import DATA_PLATFORM
 from transform.changed_months import BY_MONTH
 from transform.marts import MARTS
@@ -30,7 +30,6 @@ _OF_INPUTS = (CODE_VERSION_TAG, INPUT_DATA_VERSION_TAG_PREFIX, INPUT_EVENT_POINT
     group_name="serving",
     owners=[DATA_PLATFORM],
     kinds={"parquet"},
-    pool=WAREHOUSE,
     description="The newest published snapshot: immutable Parquet files and the manifest that names them.",
 )
 def published_snapshot(context: dg.AssetExecutionContext, platform: Platform, warehouse: Warehouse) -> dg.MaterializeResult:

@@ -5,7 +5,7 @@ import dagster as dg
 from ingestion.chain.compaction import ArchiveSize, compact
 from orchestration.assets.landing import LANDED_SLOT
 from orchestration.links import Links
-from orchestration.resources import WAREHOUSE, Platform
+from orchestration.resources import Platform
 from orchestration.retries import tried_again
 from orchestration.teams import DATA_PLATFORM
 from transform.build_lock import build_lock
@@ -34,7 +34,6 @@ def archived_slot(context: dg.AssetExecutionContext, platform: Platform) -> dg.M
     group_name="serving",
     owners=[DATA_PLATFORM],
     kinds={"dbt", "html"},
-    pool=WAREHOUSE,
     description="The documentation of the dbt models, with the types and sizes of what the warehouse holds.",
 )
 def dbt_docs(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult:

@@ -8,6 +8,10 @@ from orchestration.assets.landing import LANDED_SLOT
 from orchestration.resources import Platform
 from orchestration.teams import DATA_PLATFORM
 from transform import build
+from transform.build_lock import build_lock
+
+BUILD_JOB = "build"
+"""The job that the sensor runs for whatever is new. Every other run was asked for: it publishes, and tells of all it selects."""
 
 KEY = dg.AssetKey("validated_slot")
 BATCH_CHECK = "batch_is_valid"
@@ -31,8 +35,11 @@ ROW_CHECK = "rows_are_valid"
         dg.AssetCheckSpec(ROW_CHECK, asset=KEY, description="No row was quarantined."),
     ],
 )
-def validated_slot(platform: Platform) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+def validated_slot(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     settings = platform.settings()
+    if context.job_name == BUILD_JOB:  # started beside the build before: what lands until that ends is this one's too
+        with build_lock(settings, context.log.info):
+            pass
     outcome = build.validate(settings, platform.storage())
     docs = {"data_docs": dg.MetadataValue.url(settings.docs.validation_url)}
     failures = {rule: dg.MetadataValue.int(rows) for rule, rows in outcome.failures.items()}

@@ -23,6 +23,7 @@ from lake import Lake, bar
 
 import orchestration.launcher
 from apps.cli.start import with_changes
+from orchestration.assets.validation import KEY as VALIDATED_SLOT
 from orchestration.definitions import loaded_definitions
 from orchestration.instance import open_instance
 from orchestration.launcher.launcher import WarmRunLauncher
@@ -73,11 +74,11 @@ class Home:
             except (OSError, EOFError):
                 return False
 
-    def launch(self) -> str:
-        """Launch a build by the warm launcher; its id."""
+    def launch(self, job_name: str = "build") -> str:
+        """Launch a run of this job by the warm launcher; its id."""
         pointer = ModuleCodePointer("orchestration.definitions", "definitions", os.getcwd())
-        origin = ReconstructableRepository(pointer).get_reconstructable_job("build").get_python_origin()
-        job = loaded_definitions().get_repository_def().get_job("build")
+        origin = ReconstructableRepository(pointer).get_reconstructable_job(job_name).get_python_origin()
+        job = loaded_definitions().get_repository_def().get_job(job_name)
         run = self.instance.create_run_for_job(job, job_code_origin=origin, status=dg.DagsterRunStatus.STARTING)
         self.launcher.launch_run(LaunchRunContext(run, workspace=None))
         return run.run_id
@@ -133,10 +134,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, parsed_dbt
 
 @pytest.fixture
 def held(home: Home) -> Iterator[str]:
-    """The id of a run that waits for the build lock, as long as the test has it."""
+    """The id of a build that waits for its turn, as long as the test has the build lock."""
     with build_lock(home.settings):
         run_id = home.launch()
-        wait_for(lambda: "dbt_models" in home.said(run_id))
+        wait_for(lambda: "waiting until it lets" in home.said(run_id))
         yield run_id
 
 
@@ -152,6 +153,17 @@ def test_a_forked_run_builds_and_publishes_and_says_what_every_run_says(home: Ho
     wait_for(lambda: not home.worker(run_id).is_alive)
 
 
+def test_a_build_that_waits_for_its_turn_takes_what_lands_until_then(home: Home) -> None:
+    with build_lock(home.settings):
+        run_id = home.launch()
+        wait_for(lambda: "waiting until it lets" in home.said(run_id))
+        home.lake.land([bar("B", day, 100.0) for day in range(2)])
+    assert home.end(run_id) == dg.DagsterRunStatus.SUCCESS, home.said(run_id)
+    validated = home.instance.get_latest_materialization_event(VALIDATED_SLOT)
+    assert validated is not None
+    assert (validated.run_id, validated.asset_materialization.metadata["rows"].value) == (run_id, 2)
+
+
 def test_a_run_is_seen_to_be_alive_and_terminated_as_canceled(home: Home, held: str) -> None:
     assert home.launcher.check_run_worker_health(home.run(held)).status == WorkerStatus.RUNNING
     assert home.launcher.terminate(held)
@@ -160,15 +172,15 @@ def test_a_run_is_seen_to_be_alive_and_terminated_as_canceled(home: Home, held: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_a_run_that_crashes_fails_with_dagsters_own_words_and_lets_its_pool_go(
-    home: Home, held: str, number: signal.Signals
-) -> None:
-    assert [slot.run_id for slot in home.pool_slots()] == [held]
-    os.kill(home.worker(held).pid, number)
-    assert home.end(held) == dg.DagsterRunStatus.FAILURE
+def test_a_run_that_crashes_fails_with_dagsters_own_words_and_lets_its_pool_go(home: Home, number: signal.Signals) -> None:
+    with build_lock(home.settings):
+        run_id = home.launch("full_refresh")
+        wait_for(lambda: [slot.run_id for slot in home.pool_slots()] == [run_id])
+        os.kill(home.worker(run_id).pid, number)
+        assert home.end(run_id) == dg.DagsterRunStatus.FAILURE
     wait_for(lambda: not home.pool_slots())
-    assert f"was terminated by signal {number.value} ({number.name})" in home.said(held)
-    health = home.launcher.check_run_worker_health(home.run(held))
+    assert f"was terminated by signal {number.value} ({number.name})" in home.said(run_id)
+    health = home.launcher.check_run_worker_health(home.run(run_id))
     assert health.status == WorkerStatus.FAILED
 
 

@@ -7,7 +7,8 @@ import fcntl
 import dagster as dg
 import pytest
 
-from orchestration.resources import Platform, Warehouse
+from orchestration.definitions import definitions
+from orchestration.resources import WAREHOUSE, Platform, Warehouse
 from tickhouse.settings import Settings
 from transform.build_lock import build_lock_path
 
@@ -34,6 +35,13 @@ def test_the_warehouse_is_held_from_one_step_to_the_next_and_let_go_when_the_run
     assert build.execute_in_process(raise_on_error=False).success is not fails
     assert seen == [False]
     assert _is_free(settings)
+
+
+def test_whoever_has_the_warehouse_waits_for_no_place_in_its_pool() -> None:
+    """Two that have one each and wait for the other would wait for ever: the pool comes first, and once a run."""
+    for job in definitions().get_repository_def().get_all_jobs():
+        in_pool = [node.name for node in job.nodes if WAREHOUSE in node.definition.pools]
+        assert len(in_pool) <= 1, f"{job.name}: {in_pool}"
 
 
 def _is_free(settings: Settings) -> bool:

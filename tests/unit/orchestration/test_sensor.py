@@ -14,7 +14,7 @@ from orchestration.resources import Platform
 from orchestration.sensors import LONGEST_BACKOFF_SECONDS, Cursor, new_slots, next_request, run_key
 from tickhouse.settings import Settings, as_environment
 from transform import unpublished
-from transform.build import run_build
+from transform.build import run_build, validate
 from transform.unpublished import Unpublished
 
 
@@ -66,14 +66,31 @@ def test_what_lands_during_a_look_is_asked_for_by_it(lake: Lake, monkeypatch: py
         assert len(tick(instance).run_requests) == 1
 
 
-def test_no_run_is_asked_for_while_one_is_in_progress(lake: Lake) -> None:
+def test_one_more_run_is_asked_for_beside_one_that_takes_no_more(lake: Lake) -> None:
     lake.land([bar("A", 0, 1.0)])
     with dg.DagsterInstance.ephemeral() as instance:
-        job = definitions().get_repository_def().get_job("build")
-        instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-        skipped = tick(instance)
-    assert isinstance(skipped, dg.SkipReason)
-    assert "in progress" in (skipped.skip_message or "")
+        first = tick(instance)
+        start_build(instance)
+        lake.land([bar("A", 1, 1.0)])
+        assert skips(instance, first.cursor), "the run in progress takes it: it has not validated"
+        validate(lake.settings, lake.storage)
+        assert skips(instance, first.cursor), "nothing is left for another"
+        lake.land([bar("A", 2, 1.0)])
+        second = tick(instance, first.cursor)
+        assert len(second.run_requests) == 1
+        start_build(instance)
+        lake.land([bar("A", 3, 1.0)])
+        assert skips(instance, second.cursor), "two are in progress"
+
+
+def start_build(instance: dg.DagsterInstance) -> None:
+    job = definitions().get_repository_def().get_job("build")
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+
+
+def skips(instance: dg.DagsterInstance, cursor: str) -> bool:
+    answer = tick(instance, cursor)
+    return isinstance(answer, dg.SkipReason) and "is in progress" in (answer.skip_message or "")
 
 
 def test_a_failed_range_waits_twice_as_long_each_time() -> None:
