@@ -6,9 +6,7 @@
 (
         select *
         from {{ source('control', table) }}
-        where
-            change_seq > (select coalesce(max(change_seq), 0) from {{ rows }})
-            and change_seq > (select coalesce(max(build_seq), 0) from {{ source('control', 'build') }} where finished_at is not null)
+        where {{ is_unseen('change_seq', rows) }}
     )
 {%- endmacro %}
 
@@ -19,4 +17,13 @@
         from {{ unseen('removed_row', rows) }} as removed
         where model in ('int_landed_bar', 'int_derived_bar')
     )
+{%- endmacro %}
+
+{#-
+    Whether a row of that change_seq is one that the model has not seen: written since the last build that finished, and since the model's own
+    rows were. Of a model that seldom has a row, these alone would have it read everything again.
+-#}
+{% macro is_unseen(change_seq, rows) -%}
+{{ change_seq }} > (select coalesce(max(change_seq), 0) from {{ rows }})
+        and {{ change_seq }} > (select coalesce(max(build_seq), 0) from {{ source('control', 'build') }} where finished_at is not null)
 {%- endmacro %}

@@ -14,7 +14,9 @@ from real_series import shared_data, sp500_bars
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
 from transform.build import run_build
+from transform.build_lock import build_lock
 from transform.snapshot.read import SnapshotReader
+from transform.warehouse import open_warehouse
 
 SPLITS = {("DISCA", "2014-08-07"), ("DISCK", "2014-08-07")}
 REAL_MOVES = {("AMD", "2016-04-22"), ("VRTX", "2013-04-19")}
@@ -64,3 +66,16 @@ def test_a_correction_that_brings_the_adjusted_price_takes_the_suspicion_back(bu
     lake.land([bar("A", day, 100.0, adj_close=50.0) for day in range(3)] + [bar("A", 3, 50.0, adj_close=50.0)])
     run_build(build_settings)
     assert published(build_settings, suspected) == []
+
+
+def test_however_seldom_bars_are_suspected_each_is_looked_at_once(build_settings: Settings) -> None:
+    """Else a build of one new bar would read every bar since the last that was suspected, which may be all there are."""
+    lake = Lake(build_settings)
+    lake.land([bar("A", day, 100.0) for day in range(3)])
+    run_build(build_settings)
+    with build_lock(build_settings), open_warehouse(build_settings) as warehouse:
+        warehouse.execute("update int_indicator set price_change_pct = -50 where interval = '1d'")
+    lake.land([bar("A", 3, 50.0)])
+    run_build(build_settings)
+    suspected = published(build_settings, "from fct_quality_event where interval = '1d'")
+    assert [row["ts"].day for row in suspected] == [4]

@@ -45,7 +45,7 @@ changed as (
     where
         bar.is_closed
         {% if is_incremental() %}
-        and indicator.change_seq > (select coalesce(max(change_seq), 0) from {{ this }})
+        and {{ is_unseen('indicator.change_seq', this) }}
         {% endif %}
 
 ),

@@ -25,7 +25,7 @@ with moved as (
         -- No factor is nearer to 1, so that hardly any bar is compared with the ratios.
         and abs(indicator.price_change_pct) > 25
         {% if is_incremental() %}
-        and indicator.change_seq > (select coalesce(max(change_seq), 0) from {{ this }})
+        and {{ is_unseen('indicator.change_seq', this) }}
         {% endif %}
 
 ),
