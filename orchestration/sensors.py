@@ -10,6 +10,8 @@ import dagster as dg
 
 from orchestration.jobs import BUILD
 from orchestration.resources import Platform
+from tickhouse.settings import Settings
+from transform.build_lock import is_build_lock_taken
 from transform.unpublished import Unpublished
 
 LONGEST_BACKOFF_SECONDS = 300.0
@@ -46,27 +48,27 @@ def new_slots(context: dg.SensorEvaluationContext, platform: Platform) -> dg.Sen
 
     It looks for `LOOK_FOR_SECONDS` before it says that there is nothing: what lands meanwhile need not wait for the next tick.
     """
-    chosen = platform.settings().dagster
+    settings = platform.settings()
     cursor = Cursor(**json.loads(context.cursor)) if context.cursor else Cursor({})
     unpublished = Unpublished(platform.storage(), cursor.ends)
     until = time.monotonic() + LOOK_FOR_SECONDS
     while True:
-        answer = _look(context.instance, unpublished, cursor, chosen.build_every_seconds)
+        answer = _look(context.instance, settings, unpublished, cursor)
         if isinstance(answer, dg.SensorResult) or time.monotonic() >= until:
             return answer
-        time.sleep(chosen.look_seconds)
+        time.sleep(settings.dagster.look_seconds)
 
 
 def _look(
-    instance: dg.DagsterInstance, unpublished: Unpublished, cursor: Cursor, build_every_seconds: float
+    instance: dg.DagsterInstance, settings: Settings, unpublished: Unpublished, cursor: Cursor
 ) -> dg.SensorResult | dg.SkipReason:
     ends = unpublished.ends()
     if not ends:
         return dg.SkipReason("Every landed slot is published.")
     running = instance.get_runs(dg.RunsFilter(job_name=BUILD.name, statuses=IN_PROGRESS), limit=2)
-    if len(running) > 1 or (running and not _is_left_for_the_next(unpublished, cursor, ends)):
+    if len(running) > 1 or (running and not _is_left_for_the_next(settings, unpublished, cursor, ends)):
         return dg.SkipReason(f"Run {running[0].run_id} is in progress, and takes all that is new.")
-    asked, wait = next_request(cursor, ends, time.time(), build_every_seconds)
+    asked, wait = next_request(cursor, ends, time.time(), settings.dagster.build_every_seconds)
     if wait > 0:
         why = "The last build of these slots failed" if asked.attempt else "dagster.build_every_seconds has builds wait"
         return dg.SkipReason(f"{why}; the next begins in {wait:.1f} s.")
@@ -74,9 +76,10 @@ def _look(
     return dg.SensorResult(run_requests=[request], cursor=json.dumps(asdict(asked)))
 
 
-def _is_left_for_the_next(unpublished: Unpublished, cursor: Cursor, ends: Mapping[str, int]) -> bool:
-    """Whether the last run that was asked for has validated what it takes, and something has landed after that."""
-    return unpublished.are_validated(cursor.ends) and not unpublished.are_validated(ends)
+def _is_left_for_the_next(settings: Settings, unpublished: Unpublished, cursor: Cursor, ends: Mapping[str, int]) -> bool:
+    """Whether the run in progress has validated all that it takes, so that it models, and something has landed after that."""
+    is_modelling = unpublished.are_validated(cursor.ends) and is_build_lock_taken(settings)
+    return is_modelling and not unpublished.are_validated(ends)
 
 
 def next_request(cursor: Cursor, ends: Mapping[str, int], now: float, build_every_seconds: float = 0.0) -> tuple[Cursor, float]:

@@ -20,9 +20,23 @@ _holders: dict[Path, tuple[int, int]] = {}
 """Of each lock that this process holds: the process' number, which a fork of it has not, and the thread's."""
 
 
-def build_lock_path(settings: Settings) -> Path:
+def _lock_path(settings: Settings) -> Path:
     """The file that a build has open while it holds `build_lock`."""
     return settings.data_dir / "build.lock"
+
+
+def is_build_lock_taken(settings: Settings) -> bool:
+    """Whether somebody holds `build_lock` at this moment."""
+    try:
+        file = _lock_path(settings).open()
+    except FileNotFoundError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 @contextmanager
@@ -31,7 +45,7 @@ def build_lock(settings: Settings, say: Callable[[str], None] | None = None) -> 
 
     Who holds it has it again at once: what a run looks at may be what its own build keeps open.
     """
-    path, here = build_lock_path(settings), (os.getpid(), threading.get_ident())
+    path, here = _lock_path(settings), (os.getpid(), threading.get_ident())
     if _holders.get(path) == here:
         yield
         return

@@ -17,7 +17,6 @@ from ingestion.broker import BrokerUnavailableError, ensure_kafka
 from ingestion.kafka_runtime import find_java
 from ingestion.mock_broker import MockBroker
 from tickhouse.settings import Settings, as_environment, process_environment
-from transform.build_lock import build_lock_path
 from transform.progress import read_progress
 
 READY_SECONDS = 120.0
@@ -77,12 +76,12 @@ class Stack:
         return self._supervisor.is_ready(name)
 
     def builder(self) -> psutil.Process | None:
-        """The process of Dagster's run that has the warehouse now: it alone has the build lock open."""
-        lock = str(build_lock_path(self.settings).resolve())
+        """The process of Dagster's run that has the warehouse open now; the one that waits for its turn has not."""
+        warehouse = str(self.settings.warehouse_path.resolve())
         runners = [name for name in RUNNERS if name in self._supervisor.names]
         for process in [each for name in runners for each in self._supervisor.descendants(name)]:
             try:
-                if any(file.path == lock for file in process.open_files()):
+                if any(file.path == warehouse for file in process.open_files()):
                     return process
             except psutil.Error:  # it ended meanwhile
                 continue

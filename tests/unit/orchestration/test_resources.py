@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-
 import dagster as dg
 import pytest
 
 from orchestration.definitions import definitions
 from orchestration.resources import WAREHOUSE, Platform, Warehouse
 from tickhouse.settings import Settings
-from transform.build_lock import build_lock_path
+from transform.build_lock import is_build_lock_taken
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -23,7 +21,7 @@ def test_the_warehouse_is_held_from_one_step_to_the_next_and_let_go_when_the_run
 
     @dg.op(ins={"built": dg.In(dg.Nothing)})
     def publish(warehouse: Warehouse) -> None:
-        seen.append(_is_free(settings))
+        seen.append(is_build_lock_taken(settings))
         warehouse.hold(settings, pytest.fail)
         if fails:
             raise RuntimeError("the disk is full")
@@ -33,8 +31,8 @@ def test_the_warehouse_is_held_from_one_step_to_the_next_and_let_go_when_the_run
         publish(models())
 
     assert build.execute_in_process(raise_on_error=False).success is not fails
-    assert seen == [False]
-    assert _is_free(settings)
+    assert seen == [True]
+    assert not is_build_lock_taken(settings)
 
 
 def test_whoever_has_the_warehouse_waits_for_no_place_in_its_pool() -> None:
@@ -42,12 +40,3 @@ def test_whoever_has_the_warehouse_waits_for_no_place_in_its_pool() -> None:
     for job in definitions().get_repository_def().get_all_jobs():
         in_pool = [node.name for node in job.nodes if WAREHOUSE in node.definition.pools]
         assert len(in_pool) <= 1, f"{job.name}: {in_pool}"
-
-
-def _is_free(settings: Settings) -> bool:
-    with build_lock_path(settings).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

@@ -28,7 +28,6 @@ from ingestion.producer import ReplayReport
 from ingestion.sources import FEED_SCHEMA
 from tickhouse.settings import Settings
 from tickhouse.storage import open_storage
-from transform.build_lock import build_lock_path
 
 BARS = pa.table([pa.nulls(2, field.type) for field in FEED_SCHEMA], schema=FEED_SCHEMA)
 
@@ -93,9 +92,9 @@ def test_the_build_to_kill_is_the_process_of_dagsters_that_has_the_warehouse(
     settings: Settings, supervisor: Supervisor, is_ready: dict[str, bool]
 ) -> None:
     stack = Stack(supervisor, settings, Console(file=io.StringIO()))
-    lock = build_lock_path(settings)
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    run = f"import time; held = open({str(lock)!r}, 'w'); time.sleep(600)"
+    warehouse = settings.warehouse_path
+    warehouse.parent.mkdir(parents=True, exist_ok=True)
+    run = f"import time; held = open({str(warehouse)!r}, 'w'); time.sleep(600)"
     server = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {run!r}]); time.sleep(600)"
     supervisor.start(ProcessSpec(processes.RUNNERS[0], [sys.executable, "-c", server], dict(os.environ)))
     deadline = time.monotonic() + 20
