@@ -37,7 +37,7 @@ demo: setup ## Everything at once, on real prices, until Ctrl-C (ARGS=--exit: re
 	@$(BIN)/tickhouse demo $(ARGS)
 
 test: setup browser lint ## Linters, then every test (ARGS=--no-skips: a skipped test is a failure)
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 lint: $(VENV)/.project ## ruff, mypy, import rules
 	@$(BIN)/ruff check

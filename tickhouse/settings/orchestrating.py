@@ -22,7 +22,7 @@ class DagsterSettings(WebSettings):
         0.05, description="How often the sensor looks for new slots. Each look asks the storage a few times: 1 suits a bucket."
     )
     build_every_seconds: float = Field(
-        0.0, ge=0, description="Builds begin no more often than this. 0: whenever something is new and no build is in progress."
+        0.0, ge=0, description="Builds begin no more often than this. 0: whenever something is new."
     )
     first_month: Month = Field("1900-01", description="The first event month that assets have a partition for.")
     compact_cron: Cron = Field("15 2 * * *", description="When Dagster compacts landed slots, as cron has it, in UTC.")
