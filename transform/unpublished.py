@@ -40,7 +40,7 @@ class Unpublished:
         return ends
 
     def are_validated(self, ends: Mapping[str, int]) -> bool:
-        """Whether validation has passed every slot below these ends of chains, of which `ends` told."""
+        """Whether every slot below these ends, by chain, has its validation record. Ask for `ends` before."""
         return all(self._validated_to(path, end) for path, end in ends.items())
 
     def _validated_to(self, path: str, end: int) -> bool:

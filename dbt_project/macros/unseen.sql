@@ -21,7 +21,7 @@
 
 {#-
     Whether a row of that change_seq is one that the model has not seen: written since the last build that finished, and since the model's own
-    rows were. Of a model that seldom has a row, these alone would have it read everything again.
+    rows were. By its own rows alone a model that seldom has one would read everything again.
 -#}
 {% macro is_unseen(change_seq, rows) -%}
 {{ change_seq }} > (select coalesce(max(change_seq), 0) from {{ rows }})

@@ -40,6 +40,11 @@ def fork_report(arguments: str, pid: int, exit_code: int) -> None:
         _leave_with(lambda: _report(arguments, pid, exit_code))
 
 
+def keep_connections(instance: Any) -> None:
+    """Let this run keep its connection to Postgres: Dagster's storage connects anew for each event, of which a build has 75."""
+    instance.optimize_for_webserver(statement_timeout=0, pool_recycle=-1, max_overflow=5)
+
+
 def _leave_with(work: Callable[[], object]) -> NoReturn:
     """Work, and leave without the parent's exit handlers."""
     code = 1
@@ -70,6 +75,7 @@ def _execute(arguments: str, inherited: Callable[[], None]) -> None:
     stock = api._execute_run_command_body
 
     def body(run_id: str, instance: Any, *rest: Any, **options: Any) -> int:
+        keep_connections(instance)
         instance.add_run_tags(run_id, {TAG: Worker.present().tag()})
         return stock(run_id, instance, *rest, **options)
 

@@ -20,12 +20,15 @@ from dagster._core.launcher import LaunchRunContext
 from dagster._core.launcher.base import WorkerStatus
 from dagster._utils.concurrency import ClaimedSlotInfo
 from lake import Lake, bar
+from sqlalchemy import Engine
+from sqlalchemy.event import listen, remove
 
 import orchestration.launcher
 from apps.cli.start import with_changes
 from orchestration.assets.validation import KEY as VALIDATED_SLOT
 from orchestration.definitions import loaded_definitions
 from orchestration.instance import open_instance
+from orchestration.launcher.fork import keep_connections
 from orchestration.launcher.launcher import WarmRunLauncher
 from orchestration.launcher.wire import READY, receive, socket_path
 from orchestration.launcher.worker import TAG, Worker
@@ -162,6 +165,21 @@ def test_a_build_that_waits_for_its_turn_takes_what_lands_until_then(home: Home)
     validated = home.instance.get_latest_materialization_event(VALIDATED_SLOT)
     assert validated is not None
     assert (validated.run_id, validated.asset_materialization.metadata["rows"].value) == (run_id, 2)
+
+
+def test_a_run_connects_to_postgres_once_and_not_for_each_event(home: Home) -> None:
+    job = loaded_definitions().get_repository_def().get_job("build")
+    connected: list[object] = []
+    with open_instance(home.settings) as instance:
+        keep_connections(instance)
+        run = instance.create_run_for_job(job)
+        listen(Engine, "connect", count := lambda connection, _: connected.append(connection))
+        try:
+            for number in range(20):
+                instance.report_engine_event(f"event {number}", run)
+        finally:
+            remove(Engine, "connect", count)
+    assert len(connected) <= 2, "one for events, one for runs"
 
 
 def test_a_run_is_seen_to_be_alive_and_terminated_as_canceled(home: Home, held: str) -> None:
