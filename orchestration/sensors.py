@@ -77,7 +77,10 @@ def _look(
 
 
 def _is_left_for_the_next(settings: Settings, unpublished: Unpublished, cursor: Cursor, ends: Mapping[str, int]) -> bool:
-    """Whether the run in progress has validated all that it takes, so that it models, and something has landed after that."""
+    """Whether the run in progress has validated all that it takes, so that it models, and something has landed after that.
+
+    The lock alone does not say that it models: another job may have it, for which that run waits before it validates.
+    """
     is_modelling = unpublished.are_validated(cursor.ends) and is_build_lock_taken(settings)
     return is_modelling and not unpublished.are_validated(ends)
 

@@ -21,7 +21,7 @@ _holders: dict[Path, tuple[int, int]] = {}
 
 
 def _lock_path(settings: Settings) -> Path:
-    """The file that a build has open while it holds `build_lock`."""
+    """The file that is locked; whoever waits for it has it open, too."""
     return settings.data_dir / "build.lock"
 
 

@@ -84,9 +84,8 @@ def model_assets(manifest_path: Path, settings: Settings) -> list[dg.AssetsDefin
         if published is not None:
             tell(context, [told_snapshot(context.instance, published)])
         evaluations = dict(_evaluations(dbt_models, results))
-        if (
-            context.selected_asset_check_keys - evaluations.keys()
-        ):  # a quick build ran some, and Dagster would call the others skipped
+        # A quick build ran some, and Dagster would call the others skipped.
+        if context.selected_asset_check_keys - evaluations.keys():
             evaluations = dict(_evaluations(dbt_models, _test(context, settings)))
         tell(context, list(evaluations.values()))
         for check in evaluations.keys() & context.selected_asset_check_keys:

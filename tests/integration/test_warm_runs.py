@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -135,9 +136,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, parsed_dbt
                     process.wait()
 
 
-@pytest.fixture
-def held(home: Home) -> Iterator[str]:
-    """The id of a build that waits for its turn, as long as the test has the build lock."""
+@contextmanager
+def waiting_build(home: Home) -> Iterator[str]:
+    """The id of a build that waits for its turn within the block."""
     with build_lock(home.settings):
         run_id = home.launch()
         wait_for(lambda: "waiting until it lets" in home.said(run_id))
@@ -157,9 +158,7 @@ def test_a_forked_run_builds_and_publishes_and_says_what_every_run_says(home: Ho
 
 
 def test_a_build_that_waits_for_its_turn_takes_what_lands_until_then(home: Home) -> None:
-    with build_lock(home.settings):
-        run_id = home.launch()
-        wait_for(lambda: "waiting until it lets" in home.said(run_id))
+    with waiting_build(home) as run_id:
         home.lake.land([bar("B", day, 100.0) for day in range(2)])
     assert home.end(run_id) == dg.DagsterRunStatus.SUCCESS, home.said(run_id)
     validated = home.instance.get_latest_materialization_event(VALIDATED_SLOT)
@@ -182,11 +181,12 @@ def test_a_run_connects_to_postgres_once_and_not_for_each_event(home: Home) -> N
     assert len(connected) <= 2, "one for events, one for runs"
 
 
-def test_a_run_is_seen_to_be_alive_and_terminated_as_canceled(home: Home, held: str) -> None:
-    assert home.launcher.check_run_worker_health(home.run(held)).status == WorkerStatus.RUNNING
-    assert home.launcher.terminate(held)
-    assert home.end(held) == dg.DagsterRunStatus.CANCELED
-    assert not home.launcher.terminate(held), "what has ended is not terminated again"
+def test_a_run_is_seen_to_be_alive_and_terminated_as_canceled(home: Home) -> None:
+    with waiting_build(home) as run_id:
+        assert home.launcher.check_run_worker_health(home.run(run_id)).status == WorkerStatus.RUNNING
+        assert home.launcher.terminate(run_id)
+        assert home.end(run_id) == dg.DagsterRunStatus.CANCELED
+    assert not home.launcher.terminate(run_id), "what has ended is not terminated again"
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
